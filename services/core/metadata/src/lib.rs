@@ -1,1 +1,13 @@
-//! ottla-metadata
+//! The cluster's metadata as a state machine: commands are decided against an image, events change it.
+//!
+//! Invariant: `decide` never changes the image, `Image::replay` never fails, and every member that replayed the same events
+//! has the same [`Image::hash`].
+//! Deliberately does not know raft, disks, clocks or the network. Read [`event`] first.
+
+pub mod command;
+pub mod event;
+pub mod image;
+
+pub use command::{Command, Refusal, Reply};
+pub use event::Event;
+pub use image::{Changes, Image};
