@@ -63,8 +63,8 @@ pub struct Topic {
     pub name: String,
     /// Configs that differ from the defaults, by Kafka's names.
     pub configs: BTreeMap<String, String>,
-    /// Partitions by index.
-    pub partitions: Vec<Partition>,
+    /// Partitions by index; each behind its own `Arc`, so that a change of one does not copy the others.
+    pub partitions: Vec<Arc<Partition>>,
 }
 
 /// A partition.
