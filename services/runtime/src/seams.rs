@@ -3,7 +3,9 @@
 mod clock;
 mod disk;
 mod net;
+mod real;
 mod rng;
+mod sim;
 mod tasks;
 
 use std::sync::Arc;
@@ -11,7 +13,11 @@ use std::sync::Arc;
 pub use clock::Clock;
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
 pub use net::{HostPort, Listener, Net, NetStream};
+pub use real::{RealClock, RealDisk, RealNet, RealRng, RealTasks};
 pub use rng::Rng;
+#[cfg(feature = "sim")]
+pub use sim::SimNet;
+pub use sim::{ManualClock, SECTOR_BYTES, SimClock, SimDisk, SimRng, SimTasks};
 pub use tasks::{Actor, TaskHandle, Tasks};
 
 /// One machine: what a role is given at start, and its only way to the outside.
@@ -27,4 +33,30 @@ pub struct Seams {
     pub net: Arc<dyn Net>,
     /// Threads and tasks.
     pub tasks: Arc<dyn Tasks>,
+}
+
+impl Seams {
+    /// This machine. Called inside the tokio runtime whose workers carry the tasks.
+    pub fn real() -> Self {
+        Self {
+            clock: Arc::new(RealClock::new()),
+            rng: Arc::new(RealRng::new()),
+            disk: Arc::new(RealDisk),
+            net: Arc::new(RealNet),
+            tasks: Arc::new(RealTasks::new()),
+        }
+    }
+
+    /// A simulated machine. Called inside the turmoil host that it stands for, once per life of that host: the disk is what
+    /// survives a life, so the caller keeps it and calls `SimDisk::crash` in between.
+    #[cfg(feature = "sim")]
+    pub fn simulated(seed: u64, disk: SimDisk) -> Self {
+        Self {
+            clock: Arc::new(SimClock::new()),
+            rng: Arc::new(SimRng::new(seed)),
+            disk: Arc::new(disk),
+            net: Arc::new(SimNet),
+            tasks: Arc::new(SimTasks::new()),
+        }
+    }
 }

@@ -76,7 +76,11 @@ pub trait Listener: Send + 'static {
 /// A connection. Delays of small writes (Nagle) are off.
 pub trait NetStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Asks the kernel for these socket buffers (`socket.send.buffer.bytes`, `socket.receive.buffer.bytes`); `None` leaves its choice.
-    fn set_buffers(&self, send_bytes: Option<usize>, receive_bytes: Option<usize>) -> io::Result<()>;
+    fn set_buffers(
+        &self,
+        send_bytes: Option<usize>,
+        receive_bytes: Option<usize>,
+    ) -> io::Result<()>;
 
     /// The descriptor, where there is one: for `sendfile`.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
