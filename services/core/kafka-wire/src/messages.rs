@@ -55,8 +55,8 @@ pub struct Entry {
     pub versions: RangeInclusive<i16>,
     /// Decodes the bytes, all of them, and shows the value as `Debug` does.
     pub show: fn(Bytes, i16) -> Result<String, DecodeError>,
-    /// Decodes from the reader and encodes the value again.
-    pub recode: fn(&mut Reader, i16) -> Result<ChunkList, RecodeError>,
+    /// Decodes the first version from the reader and encodes the value in the second, which may be the same.
+    pub convert: fn(&mut Reader, i16, i16) -> Result<ChunkList, RecodeError>,
     /// Encodes the default value.
     pub encode_default: fn(i16) -> Result<ChunkList, EncodeError>,
 }
@@ -68,7 +68,7 @@ impl Entry {
             api_key: M::API_KEY,
             versions: M::KNOWN_VERSIONS,
             show: show::<M>,
-            recode: recode::<M>,
+            convert: convert::<M>,
             encode_default: encode_default::<M>,
         }
     }
@@ -81,10 +81,10 @@ fn show<M: Message + std::fmt::Debug>(bytes: Bytes, version: i16) -> Result<Stri
     Ok(format!("{message:?}"))
 }
 
-fn recode<M: Message>(reader: &mut Reader, version: i16) -> Result<ChunkList, RecodeError> {
-    let message = M::decode(reader, version)?;
+fn convert<M: Message>(reader: &mut Reader, from: i16, to: i16) -> Result<ChunkList, RecodeError> {
+    let message = M::decode(reader, from)?;
     let mut writer = Writer::new();
-    message.encode(&mut writer, version)?;
+    message.encode(&mut writer, to)?;
     Ok(writer.finish())
 }
 
