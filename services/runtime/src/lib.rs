@@ -6,5 +6,6 @@
 
 pub mod grpc;
 pub mod seams;
+pub mod telemetry;
 
 pub use seams::Seams;
