@@ -55,6 +55,8 @@ pub struct Entry {
     pub versions: RangeInclusive<i16>,
     /// Decodes the bytes, all of them, and shows the value as `Debug` does.
     pub show: fn(Bytes, i16) -> Result<String, DecodeError>,
+    /// Decodes one message and drops it: whether the bytes are valid.
+    pub check: fn(&mut Reader, i16) -> Result<(), DecodeError>,
     /// Decodes the first version from the reader and encodes the value in the second, which may be the same.
     pub convert: fn(&mut Reader, i16, i16) -> Result<ChunkList, RecodeError>,
     /// Encodes the default value.
@@ -68,6 +70,7 @@ impl Entry {
             api_key: M::API_KEY,
             versions: M::KNOWN_VERSIONS,
             show: show::<M>,
+            check: |reader, version| M::decode(reader, version).map(drop),
             convert: convert::<M>,
             encode_default: encode_default::<M>,
         }

@@ -5,56 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use ottla_kafka_wire::Reader;
 use ottla_kafka_wire::messages::{CATALOGUE, Entry, RecodeError};
 
-static GOLDEN: &str = include_str!("../golden/kafka-4.3.1.txt");
+use crate::golden_file::{Sample, samples};
 
-struct Sample {
-    name: &'static str,
-    version: i16,
-    is_default: bool,
-    text_hash: u64,
-    bytes: Bytes,
-    /// For each older version: what Kafka's encoder makes of the value, as `version:hash` or `version:!`.
-    older: Vec<&'static str>,
-}
-
-fn samples() -> impl Iterator<Item = Sample> {
-    GOLDEN.lines().map(|line| {
-        let words: Vec<&'static str> = line.split(' ').collect();
-        let [name, version, number, hash, base64, ref older @ ..] = words[..] else {
-            panic!("five words in {line}")
-        };
-        Sample {
-            name,
-            version: version.parse().unwrap(),
-            is_default: number == "0",
-            text_hash: u64::from_str_radix(hash, 16).unwrap(),
-            bytes: decode_base64(base64),
-            older: older.to_vec(),
-        }
-    })
-}
-
-fn decode_base64(text: &str) -> Bytes {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digits = text.trim_end_matches('=').bytes();
-    let (mut bits, mut held, mut out) = (0u32, 0, Vec::new());
-    for digit in digits {
-        let value = ALPHABET.iter().position(|&c| c == digit).expect("base64");
-        bits = bits << 6 | u32::try_from(value).unwrap();
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.push((bits >> held) as u8);
-        }
-    }
-    out.into()
-}
-
-fn entry(name: &str) -> &'static Entry {
+pub(crate) fn entry(name: &str) -> &'static Entry {
     CATALOGUE
         .iter()
         .find(|entry| entry.name == name)
