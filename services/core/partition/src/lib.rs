@@ -23,4 +23,6 @@ pub use fetch::{FetchRefusal, Readable};
 pub use leader_epochs::{EpochStart, LeaderEpochs};
 pub use open_transactions::OpenTransactions;
 pub use producers::{BatchMemory, Producer, Producers};
-pub use replica::{Assignment, Durability, RecoveredState, Replica, ReplicaConfig, ReplicaRole};
+pub use replica::{
+    Assignment, Durability, ProgressReport, RecoveredState, Replica, ReplicaConfig, ReplicaRole,
+};

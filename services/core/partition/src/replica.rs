@@ -11,7 +11,7 @@ mod tests;
 
 use ottla_types::{NodeId, Offset, TimestampMs};
 
-pub use roles::{Assignment, ReplicaRole};
+pub use roles::{Assignment, ProgressReport, ReplicaRole};
 
 use crate::append::{AppendRefusal, Batch, Decision, Placement, TimestampPolicy, check_batch};
 use crate::effect::{Effect, Ticket};

@@ -39,6 +39,17 @@ pub struct Assignment {
     pub isr: Vec<NodeId>,
 }
 
+/// What a follower tells its leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgressReport {
+    /// The follower, as the metadata see it.
+    pub from: PeerStanding,
+    /// The leader epoch that it speaks in.
+    pub epoch: LeaderEpoch,
+    /// Up to where its log counts.
+    pub counting_end: Offset,
+}
+
 impl Replica {
     /// R15. Acts on the final image: leads, follows, or only takes a committed ISR.
     pub fn r15_assign(
@@ -100,9 +111,7 @@ impl Replica {
     /// A follower told, in this leader epoch (R13), up to where its log counts.
     pub fn follower_progress(
         &mut self,
-        from: PeerStanding,
-        epoch: LeaderEpoch,
-        counting_end: Offset,
+        report: ProgressReport,
         now: TimestampMs,
         effects: &mut Vec<Effect>,
     ) -> Result<(), FetchRefusal> {
@@ -110,18 +119,16 @@ impl Replica {
         let ReplicaRole::Leader(leader) = &mut self.role else {
             return Err(FetchRefusal::NotLeader);
         };
-        r13_check_epoch(epoch, leader.epoch)?;
-        let progress = leader.followers.entry(from.node).or_insert(FollowerProgress {
-            broker_epoch: from.broker_epoch,
-            counting_end,
-            caught_up_at: now,
-        });
-        progress.broker_epoch = from.broker_epoch;
+        r13_check_epoch(report.epoch, leader.epoch)?;
         // A restarted follower may have lost a tail that did not count as durable: take what it says.
-        progress.counting_end = counting_end;
-        if counting_end >= end {
-            progress.caught_up_at = now;
-        }
+        let (from, counting_end) = (report.from, report.counting_end);
+        let caught_up_at = match leader.followers.get(&from.node) {
+            Some(before) if counting_end < end => before.caught_up_at,
+            _ => now,
+        };
+        let broker_epoch = from.broker_epoch;
+        let progress = FollowerProgress { broker_epoch, counting_end, caught_up_at };
+        leader.followers.insert(from.node, progress);
         self.settle(effects);
         Ok(())
     }

@@ -73,6 +73,10 @@ fn peer(node: i32) -> PeerStanding {
     PeerStanding { node: NodeId(node), broker_epoch: BrokerEpoch(1), fenced: false }
 }
 
+fn report(epoch: i32, counting_end: i64) -> ProgressReport {
+    ProgressReport { from: peer(2), epoch: LeaderEpoch(epoch), counting_end: Offset(counting_end) }
+}
+
 #[test]
 fn offsets_are_assigned_without_gaps_and_with_the_leaders_epoch() {
     let mut replica = leader_with(config(), &[1]);
@@ -119,7 +123,7 @@ fn r7_acks_all_waits_for_every_member_of_the_isr_and_acks_one_does_not() {
     replica.durable(place.end_offset, &mut effects);
     assert_eq!(effects, [Effect::Acknowledge(Ticket(2))]);
     effects.clear();
-    replica.follower_progress(peer(2), LeaderEpoch(5), Offset(3), NOW, &mut effects).unwrap();
+    replica.follower_progress(report(5, 3), NOW, &mut effects).unwrap();
     assert!(effects.contains(&Effect::Acknowledge(Ticket(1))));
 }
 
@@ -223,7 +227,7 @@ fn r6_latest_is_not_answered_until_the_watermark_reached_the_epochs_start() {
     replica.r15_assign(assignment(1, 5, &[1, 2]), NOW, &mut Vec::new());
     let latest = |r: &Replica| r.r6_latest(LeaderEpoch(5), false);
     assert_eq!(latest(&replica), Err(FetchRefusal::OffsetNotAvailable));
-    replica.follower_progress(peer(2), LeaderEpoch(5), Offset(5), NOW, &mut Vec::new()).unwrap();
+    replica.follower_progress(report(5, 5), NOW, &mut Vec::new()).unwrap();
     assert_eq!(latest(&replica), Ok((Offset(5), LeaderEpoch(5))));
 }
 
@@ -235,8 +239,7 @@ fn r13_a_follower_that_speaks_in_another_epoch_does_not_count() {
     for (epoch, refusal) in
         [(4, FetchRefusal::FencedLeaderEpoch), (6, FetchRefusal::UnknownLeaderEpoch)]
     {
-        let told =
-            replica.follower_progress(peer(2), LeaderEpoch(epoch), Offset(3), NOW, &mut Vec::new());
+        let told = replica.follower_progress(report(epoch, 3), NOW, &mut Vec::new());
         assert_eq!(told, Err(refusal));
     }
     assert_eq!(replica.high_watermark(), Offset(0));

@@ -88,7 +88,7 @@ impl Node {
     pub(crate) fn producers_of(&self, len: usize) -> Producers {
         let mut producers = Producers::default();
         for (offset, entry) in self.log[..len].iter().enumerate() {
-            let producer = batch_of(entry.value).producer.unwrap();
+            let producer = batch_of(entry.value).producer.expect("every value has one");
             let memory = BatchMemory {
                 first_sequence: producer.base_sequence,
                 last_sequence: producer.base_sequence,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ottla_partition::follower::{Truncation, r8_truncation};
-use ottla_partition::{Effect, ReplicaRole, Ticket};
+use ottla_partition::{Effect, ProgressReport, ReplicaRole, Ticket};
 use ottla_types::{LeaderEpoch, NodeId, Offset, TimestampMs};
 
 use super::controller::{Controller, index};
@@ -203,10 +203,11 @@ impl World {
         }
         self.truncate_to(to, from);
         let end = self.nodes[from].replica.as_ref().expect("it follows").counting_end();
-        let standing = self.controller.standing(from);
+        let from = self.controller.standing(from);
+        let report = ProgressReport { from, epoch, counting_end: end };
         let mut effects = Vec::new();
         let leader = self.nodes[to].replica.as_mut().expect("it leads");
-        _ = leader.follower_progress(standing, epoch, end, self.now, &mut effects);
+        _ = leader.follower_progress(report, self.now, &mut effects);
         self.obey(to, effects);
     }
 
