@@ -6,6 +6,7 @@
 mod chunks;
 mod error;
 mod reader;
+mod text;
 mod writer;
 
 use std::ops::RangeInclusive;
@@ -15,6 +16,7 @@ pub use error::{DecodeError, EncodeError};
 pub use reader::{
     MAX_DECODED_HEAP_BYTES, MAX_EXPANSION, MAX_STRING_BYTES, MAX_TAGGED_FIELDS, Reader,
 };
+pub use text::Text;
 pub use writer::{COPY_LIMIT_BYTES, Writer};
 
 /// A message of Kafka's protocol: a request, a response, a header, or a structure that others embed as bytes.
@@ -61,3 +63,6 @@ pub(crate) trait Structure: Sized + Default {
     fn read(reader: &mut Reader, version: i16) -> Result<Self, DecodeError>;
     fn write(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError>;
 }
+
+#[cfg(test)]
+mod tests;

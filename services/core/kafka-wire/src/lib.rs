@@ -7,6 +7,8 @@
 //! - [`codec`] — the bounded [`Reader`] and the chunk-collecting [`Writer`] that the generated code works on.
 //! - [`api_keys`] — the table of apis, their stable versions and which of them are flexible.
 //! - [`frames`] — length, header, message; for the server's side and the client's.
+//! - [`produce`] and [`fetch`] — the two messages that carry records, by hand: no string is copied on the way in, and on the
+//!   way out records may be holes that the sender fills straight from a file.
 //!
 //! ```
 //! use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -26,8 +28,10 @@
 
 pub mod api_keys;
 pub mod codec;
+pub mod fetch;
 pub mod frames;
 pub mod messages;
+pub mod produce;
 
 pub use api_keys::ApiKey;
 pub use codec::{Chunk, ChunkList, DecodeError, EncodeError, Message, Reader, Request, Writer};

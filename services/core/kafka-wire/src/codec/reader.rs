@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use ottla_types::Uuid;
 
-use super::DecodeError;
+use super::{DecodeError, Text};
 
 /// Most bytes of memory that one byte on the wire can turn into, for the structures of any honest message. Each generated
 /// structure proves at compile time that it keeps this.
@@ -192,6 +192,18 @@ impl Reader {
     /// A string.
     pub fn string(&mut self, compact: bool, field: &'static str) -> Result<String, DecodeError> {
         self.nullable_string(compact)?.ok_or(DecodeError::Null { field })
+    }
+
+    /// A string or null, not copied: it keeps the whole received frame alive.
+    pub fn nullable_text(&mut self, compact: bool) -> Result<Option<Text>, DecodeError> {
+        let Some(length) = self.string_length(compact)? else { return Ok(None) };
+        let bytes = self.take(length)?;
+        Text::try_from(bytes).map(Some).map_err(|_| DecodeError::InvalidUtf8)
+    }
+
+    /// A string, not copied.
+    pub fn text(&mut self, compact: bool, field: &'static str) -> Result<Text, DecodeError> {
+        self.nullable_text(compact)?.ok_or(DecodeError::Null { field })
     }
 
     /// Bytes or null, not copied: they keep the whole received frame alive.
