@@ -1,1 +1,9 @@
-//! ottla-integration
+//! What the end-to-end proofs share: real processes, a raw Kafka client, measurements.
+//!
+//! Invariant: every process started here is ended here, by its id; everything listens on loopback.
+//! Deliberately not part of what users run.
+
+pub mod bench;
+pub mod ports;
+pub mod process;
+pub mod wire;
