@@ -1,5 +1,7 @@
 //! What every request carries besides its content, and how a call itself can fail.
 
+pub(crate) mod wire;
+
 use std::time::Duration;
 
 use ottla_types::{ListenerName, Principal};
@@ -62,6 +64,17 @@ pub enum CallError {
     /// The bytes of the peer make no sense.
     #[error("the peer's message is not understood: {0}")]
     Malformed(String),
+}
+
+/// Bytes of a peer that make no sense, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub(crate) &'static str);
+
+impl From<Malformed> for CallError {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed.0.to_owned())
+    }
 }
 
 fn humantime(duration: &Duration) -> String {

@@ -5,8 +5,12 @@
 //! directly, one in another process through an adapter: callers cannot tell the difference.
 //! Deliberately holds no decision of the domain.
 
+mod backoff;
 pub mod context;
 pub mod controller;
+#[cfg(test)]
+mod loopback;
+mod outbox;
 pub mod storage;
 
 pub use context::{CallError, RequestContext};

@@ -2,6 +2,12 @@
 //!
 //! Domain outcomes are Kafka error codes in the answers, per partition; [`CallError`] means that the call itself failed.
 
+mod client;
+mod convert;
+mod server;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +19,19 @@ use ottla_types::{
 };
 
 use crate::context::{CallError, RequestContext};
+
+pub use client::{
+    MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_FETCHES, MAX_OUTSTANDING_REQUESTS,
+    RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MOST, RemoteStorage,
+};
+pub use server::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS, StorageServer};
+
+/// Longest message of the data path, bytes: the largest outstanding records and 32 MiB for all that stands around them.
+pub const MAX_FRAME_BYTES: usize = MAX_OUTSTANDING_BYTES + (32 << 20);
+/// Most partitions of one request to another process: what stands around the records stays below those 32 MiB.
+pub const MAX_PARTITIONS_PER_REQUEST: usize = 200_000;
+/// Most bytes of records that a fetch from another process asks for; Kafka's own default for `fetch.max.bytes` is 55 MiB.
+pub const MAX_FETCH_BYTES: i32 = 64 << 20;
 
 /// A storage node, here or in another process.
 #[async_trait]

@@ -1,0 +1,47 @@
+//! A storage node behind gRPC behaves as one that is called directly.
+
+mod broken;
+mod fake;
+mod order;
+mod payload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_runtime::Seams;
+use ottla_types::NodeId;
+use tonic::service::{Routes, RoutesBuilder};
+
+use crate::context::RequestContext;
+use crate::loopback::Loopback;
+use crate::storage::{RemoteStorage, StorageServer};
+use fake::Fake;
+
+const NODE: NodeId = NodeId(7);
+
+/// A fake storage node, its server and a client of it.
+struct Setup {
+    seams: Seams,
+    fake: Arc<Fake>,
+    server: StorageServer,
+    loopback: Loopback,
+    remote: Arc<RemoteStorage>,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let seams = Seams::real();
+        let fake = Arc::new(Fake::default());
+        let server = StorageServer::new(&seams, NODE, Arc::clone(&fake) as _);
+        let mut routes: RoutesBuilder = Routes::builder();
+        server.add_to(&mut routes);
+        let loopback = Loopback::serve(&seams, routes).await;
+        let remote = Arc::new(RemoteStorage::new(&seams, NODE, &loopback.address));
+        Self { seams, fake, server, loopback, remote }
+    }
+}
+
+/// A context with plenty of time.
+fn patient() -> RequestContext {
+    RequestContext::internal(Duration::from_secs(60))
+}

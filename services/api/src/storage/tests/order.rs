@@ -1,0 +1,82 @@
+//! In which order requests are begun and answers come.
+
+use bytes::Bytes;
+use futures::future::join_all;
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+
+use super::fake::{WAITS, fetch, produce};
+use super::{Setup, patient};
+use crate::context::CallError;
+use crate::storage::{
+    Acks, DescribeLogDirsRequest, IsolationLevel, ListOffsetsRequest, ProduceRequest, Storage,
+};
+
+const MANY: i32 = 2000;
+
+#[tokio::test]
+async fn produce_requests_are_begun_in_the_order_of_their_first_poll() {
+    let setup = Setup::new().await;
+    let calls = (0..MANY).map(|n| setup.remote.produce(patient(), produce(n, Bytes::new())));
+    for answer in join_all(calls).await {
+        answer.unwrap();
+    }
+    assert_eq!(*setup.fake.begun.borrow(), (0..MANY).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn answers_overtake_each_other() {
+    let setup = Setup::new().await;
+    setup.fake.answered_from.send_replace(i32::MAX);
+    let call = |n| {
+        let remote = &setup.remote;
+        async move {
+            remote.produce(patient(), produce(n, Bytes::new())).await.unwrap();
+            n
+        }
+    };
+    let mut calls: FuturesUnordered<_> = (0..100).map(call).collect();
+    assert!(calls.next().now_or_never().is_none());
+    for expected in (0..100).rev() {
+        setup.fake.answered_from.send_replace(expected);
+        assert_eq!(calls.next().await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_that_waits_holds_nobody_up() {
+    let setup = Setup::new().await;
+    let mut waiting = setup.remote.fetch(patient(), fetch(WAITS));
+    assert!((&mut waiting).now_or_never().is_none());
+    setup.remote.produce(patient(), produce(1, Bytes::new())).await.unwrap();
+    setup.remote.fetch(patient(), fetch(0)).await.unwrap();
+    setup.fake.released.send_replace(true);
+    assert_eq!(waiting.await.unwrap().partitions[0].high_watermark.0, 3);
+}
+
+#[tokio::test]
+async fn acks_0_returns_at_once_and_is_begun_in_its_turn() {
+    let setup = Setup::new().await;
+    setup.fake.answered_from.send_replace(i32::MAX);
+    let silent = |n| {
+        let request = ProduceRequest { acks: Acks::None, ..produce(n, Bytes::new()) };
+        setup.remote.produce(patient(), request).now_or_never().unwrap().unwrap()
+    };
+    for n in 0..10 {
+        assert_eq!(silent(n).partitions[0].base_offset.0, -1);
+    }
+    let mut begun = setup.fake.begun.subscribe();
+    let begun = begun.wait_for(|begun| begun.len() == 10).await.unwrap();
+    assert_eq!(*begun, (0..10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn short_questions_are_answered_and_so_is_a_refusal() {
+    let setup = Setup::new().await;
+    let list =
+        ListOffsetsRequest { isolation: IsolationLevel::ReadUncommitted, partitions: Vec::new() };
+    assert!(setup.remote.list_offsets(patient(), list).await.unwrap().partitions.is_empty());
+    let all = DescribeLogDirsRequest { partitions: None };
+    let described = setup.remote.describe_log_dirs(patient(), all).await;
+    let active = Some(ottla_types::NodeId(1));
+    assert_eq!(described.unwrap_err(), CallError::NotActive { active });
+}
