@@ -119,3 +119,6 @@ fn answer(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
