@@ -4,6 +4,7 @@
 //! Invariant: no other crate reaches the machine except through [`Seams`].
 //! Deliberately has no word of the domain: it does not know what a partition or a topic is.
 
+pub mod config;
 pub mod grpc;
 pub mod seams;
 pub mod telemetry;

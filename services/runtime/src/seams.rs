@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use clock::Clock;
 pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
 pub use net::{HostPort, Listener, Net, NetStream};
-pub use real::{RealClock, RealDisk, RealNet, RealRng, RealTasks};
+pub use real::{RealClock, RealDisk, RealNet, RealRng, RealTasks, host_name};
 pub use rng::Rng;
 #[cfg(feature = "sim")]
 pub use sim::SimNet;

@@ -18,3 +18,8 @@ pub use disk::RealDisk;
 pub use net::RealNet;
 pub use rng::RealRng;
 pub use tasks::RealTasks;
+
+/// The name that this machine calls itself: what an address without a host is advertised as.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

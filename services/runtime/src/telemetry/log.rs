@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use std::panic;
 
 use tracing::error;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::Layer;
 
 use crate::telemetry::SPAN_TARGET;
 use crate::telemetry::settings::Env;

@@ -1,0 +1,65 @@
+//! Every key with its value and the reason for it: what `ottla config explain` prints.
+//!
+//! Invariant: no password is ever in a row.
+
+use serde::Serialize;
+
+use crate::config::deviations::DEVIATIONS;
+use crate::config::key::{KeyDef, Kind, Meaning};
+use crate::config::settings::Settings;
+
+/// One key, explained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ExplainRow {
+    /// The key.
+    pub key: String,
+    /// Its value; `None` is null.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub source: String,
+    /// Our default; `None` is null.
+    pub default: Option<String>,
+    /// Kafka's default and the reason why ours is another; `None` where they are the same.
+    pub why_different: Option<String>,
+    /// `obeyed`, `no effect yet`, or `no effect: ` and the reason.
+    pub effect: String,
+    /// One sentence, for Ottla's own keys.
+    pub doc: String,
+}
+
+impl Settings {
+    /// All keys, in the order of the table; keys that a pattern stands for only where they are set.
+    pub fn explain(&self) -> Vec<ExplainRow> {
+        let mut rows = Vec::new();
+        for key in self.table().keys() {
+            if key.name.ends_with('*') {
+                let named = self.names_set().filter(|name| key.is_named(name));
+                rows.extend(named.map(|name| self.row(key, name)));
+            } else {
+                rows.push(self.row(key, key.name));
+            }
+        }
+        rows
+    }
+
+    fn row(&self, key: &KeyDef, name: &str) -> ExplainRow {
+        let is_secret = key.kind == Kind::Password;
+        let shown = |text: &str| if is_secret { "(hidden)".to_owned() } else { text.to_owned() };
+        let deviation = DEVIATIONS.iter().find(|deviation| deviation.key == name);
+        ExplainRow {
+            key: name.to_owned(),
+            value: self.text(name).map(shown),
+            source: self.source(name).to_string(),
+            default: self.default(name).map(str::to_owned),
+            why_different: deviation.map(|deviation| {
+                format!("Kafka: {}; {}", key.default.unwrap_or("null"), deviation.why)
+            }),
+            effect: match key.meaning {
+                Meaning::Obeyed => "obeyed".into(),
+                Meaning::Later => "no effect yet".into(),
+                Meaning::None(reason) => format!("no effect: {reason}"),
+            },
+            doc: key.doc.to_owned(),
+        }
+    }
+}
