@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::command::{Command, Reply};
 use crate::event::Event;
-use crate::image::Image;
+use crate::image::{BrokenImage, Image, StoredImage};
 
 /// Format of event batches.
 pub const EVENTS_VERSION: u8 = 1;
@@ -59,6 +59,9 @@ pub enum DecodeError {
     /// Cut off, or not of this form.
     #[error("malformed: {0}")]
     Malformed(String),
+    /// A snapshot of an image that cannot be.
+    #[error(transparent)]
+    Broken(#[from] BrokenImage),
     /// More bytes than the value has.
     #[error("{0} bytes after the end")]
     Trailing(usize),
@@ -99,7 +102,8 @@ pub fn encode_image(image: &Image) -> Vec<u8> {
 
 /// Decodes a snapshot. Errors: see [`DecodeError`].
 pub fn decode_image(bytes: &[u8]) -> Result<Image, DecodeError> {
-    decode(bytes, IMAGE_VERSION, MAX_IMAGE_BYTES)
+    let stored: StoredImage = decode(bytes, IMAGE_VERSION, MAX_IMAGE_BYTES)?;
+    Ok(Image::try_from(stored)?)
 }
 
 /// Encodes a command.

@@ -28,10 +28,10 @@ mod topic;
 
 pub use changes::{Changes, HashMismatch, MAX_PARTITION_CHANGES, PartitionChange};
 pub use stored::BrokenImage;
+pub(crate) use stored::StoredImage;
 
 use hash::EntitySum;
 use index::Index;
-use stored::StoredImage;
 
 /// The cluster's metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

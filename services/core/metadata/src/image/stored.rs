@@ -13,7 +13,7 @@ use super::{Broker, Gateway, Image, Topic};
 
 /// What a snapshot holds. Frozen by the format version of `codec`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct StoredImage {
+pub(crate) struct StoredImage {
     offset: MetadataOffset,
     cluster_id: Option<ClusterId>,
     next_producer_id: ProducerId,
