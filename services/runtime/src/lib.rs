@@ -6,7 +6,10 @@
 
 pub mod config;
 pub mod grpc;
+pub mod http;
+pub mod metrics;
 pub mod seams;
+pub mod shutdown;
 pub mod telemetry;
 
 pub use seams::Seams;

@@ -24,7 +24,7 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::seams::Seams;
 
-pub use sampling::Sampling;
+pub use sampling::{Sampling, is_on};
 pub use settings::TelemetryOptions;
 pub use span::{
     SPAN_TARGET, SpanKind, TRACE_LINKS_MAX, child_of_remote, mark_error, root_span, sampled,

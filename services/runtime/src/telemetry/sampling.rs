@@ -40,7 +40,8 @@ pub(super) fn set(sampling: Option<Sampling>) {
     IS_ON.store(sampling.is_some(), Ordering::Relaxed);
 }
 
-pub(super) fn is_on() -> bool {
+/// Whether any request may be traced: while it is false, nobody need look for a caller's trace.
+pub fn is_on() -> bool {
     IS_ON.load(Ordering::Relaxed)
 }
 
