@@ -1,5 +1,7 @@
 //! Turns the protos into Rust, without a system `protoc`, and keeps the admin package's descriptors for reflection.
 
+#![allow(clippy::disallowed_methods, reason = "a build script has no seams")]
+
 use std::error::Error;
 use std::path::PathBuf;
 

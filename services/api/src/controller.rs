@@ -1,5 +1,11 @@
 //! What the controller quorum offers to storage nodes, gateways and the admin API.
 
+mod client;
+mod convert;
+mod server;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +14,14 @@ use ottla_metadata::{Command, Event, Image, Reply};
 use ottla_types::{ClusterId, ErrorCode, MetadataOffset, NodeId, Term, TimestampMs};
 
 use crate::context::{CallError, RequestContext};
+
+pub use client::{ControllerClient, ControllerEndpoint, MAX_QUORUM_MEMBERS, WATCH_SILENCE_MOST};
+pub use server::ControllerServer;
+
+/// Longest message of the control path, bytes: the largest command or batch of events, and room around it.
+pub const MAX_CONTROL_MESSAGE_BYTES: usize = 32 << 20;
+/// Most bytes of an image or snapshot in one message.
+pub const CHUNK_BYTES: usize = 1 << 20;
 
 /// The controller quorum, or one member of it.
 #[async_trait]

@@ -10,9 +10,11 @@ pub mod context;
 pub mod controller;
 #[cfg(test)]
 mod loopback;
+pub mod metadata_follower;
 mod outbox;
 pub mod storage;
 
 pub use context::{CallError, RequestContext};
 pub use controller::Controller;
+pub use metadata_follower::MetadataFollower;
 pub use storage::Storage;

@@ -15,6 +15,7 @@ pub(crate) struct Loopback {
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
     cuts: watch::Sender<u64>,
+    accepting: JoinHandle<()>,
 }
 
 impl Loopback {
@@ -28,13 +29,21 @@ impl Loopback {
             async move { _ = stopped.await },
         );
         let serving = spawn(async move { serving.await.unwrap() });
-        let (address, cuts) = wire(seams, behind).await;
-        Self { address, stop: Some(stop), serving, cuts }
+        let (address, cuts, accepting) = wire(seams, behind).await;
+        Self { address, stop: Some(stop), serving, cuts, accepting }
     }
 
     /// Cuts every connection; new ones work.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Cuts every connection and refuses new ones.
+    pub(crate) async fn vanish(&mut self) {
+        self.accepting.abort();
+        // It ends as aborted, with its listener closed.
+        _ = (&mut self.accepting).await;
+        self.cut();
     }
 
     /// Stops the server in order, and waits until it has ended.
@@ -45,19 +54,19 @@ impl Loopback {
 }
 
 /// A wire in front of the server.
-async fn wire(seams: &Seams, behind: HostPort) -> (HostPort, watch::Sender<u64>) {
+async fn wire(seams: &Seams, behind: HostPort) -> (HostPort, watch::Sender<u64>, JoinHandle<()>) {
     let mut listener = seams.net.bind(&HostPort::new("127.0.0.1", 0)).await.unwrap();
     let address = HostPort::new("127.0.0.1", listener.local_addr().unwrap().port());
     let cuts = watch::Sender::new(0);
     let (net, cut) = (Arc::clone(&seams.net), cuts.subscribe());
-    spawn(async move {
+    let accepting = spawn(async move {
         while let Ok((front, _)) = listener.accept().await {
             if let Ok(back) = net.connect(&behind).await {
                 spawn(carry(front, back, cut.clone()));
             }
         }
     });
-    (address, cuts)
+    (address, cuts, accepting)
 }
 
 async fn carry(

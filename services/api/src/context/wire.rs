@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ottla_proto::call::v1::{CallFailure, CallFailureKind, RequestContext as WireContext};
 use ottla_types::{ListenerName, NodeId, Principal, TraceParent, limits::MAX_CLIENT_ID_BYTES};
+use tonic::Code;
 use tracing::Span;
 
 use super::{CallError, Malformed, RequestContext};
@@ -98,6 +99,45 @@ pub(crate) fn unreachable(peer: &str, status: &tonic::Status) -> CallError {
         source = inner.source();
     }
     CallError::Unreachable { peer: peer.to_owned(), cause }
+}
+
+/// The failure of a call whose answer has no room for it.
+pub(crate) fn failure_to_status(error: &CallError) -> tonic::Status {
+    let code = match error {
+        CallError::TimedOut(_) => Code::DeadlineExceeded,
+        CallError::Overloaded(_) => Code::ResourceExhausted,
+        CallError::Malformed(_) => Code::InvalidArgument,
+        CallError::Unreachable { .. } | CallError::NotActive { .. } | CallError::Stopping => {
+            Code::Unavailable
+        }
+    };
+    tonic::Status::new(code, error.to_string())
+}
+
+/// The reverse of [`failure_to_status`], as far as it goes.
+pub(crate) fn status_to_failure(
+    peer: &str,
+    status: &tonic::Status,
+    allowance: Duration,
+) -> CallError {
+    match status.code() {
+        Code::DeadlineExceeded => CallError::TimedOut(allowance),
+        Code::ResourceExhausted => CallError::Overloaded(peer.to_owned()),
+        Code::InvalidArgument => CallError::Malformed(status.message().to_owned()),
+        _ => unreachable(peer, status),
+    }
+}
+
+/// Whether a call failed before there was a connection to send it on: then it was not begun.
+pub(crate) fn never_connected(status: &tonic::Status) -> bool {
+    let mut source = status.source();
+    while let Some(inner) = source {
+        if inner.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{Setup, patient};
 use crate::storage::{FetchedRecords, Storage};
 
 fn noise(len: usize) -> Bytes {
-    (0..len).map(|n| (n * 2_654_435_761 >> 13) as u8).collect()
+    (0..len).map(|n| ((n * 2_654_435_761) >> 13) as u8).collect()
 }
 
 #[tokio::test]
