@@ -28,6 +28,7 @@ pub use server::{
     QuorumVoter, Role, Roles, ServerConfig, StorageConfig, TimingConfig, TopicDefaults,
 };
 pub use settings::{
-    ConfigFile, ConfigSources, MAX_CONFIG_FILE_BYTES, Settings, Source, read_config_file,
+    ConfigFile, ConfigSources, MAX_CONFIG_FILE_BYTES, Settings, Source, process_environment,
+    read_config_file,
 };
 pub use table::{KeyTable, server_keys};

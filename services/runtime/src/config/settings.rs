@@ -3,6 +3,7 @@
 //! Invariant: every value that is held passed its key's check, and every key is in the table.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -41,6 +42,14 @@ pub struct ConfigSources {
     pub environment: Vec<(String, String)>,
     /// The `--override`s: `key=value`.
     pub overrides: Vec<String>,
+}
+
+/// The variables of this process that are UTF-8.
+pub fn process_environment() -> Vec<(String, String)> {
+    let text = |(key, value): (OsString, OsString)| {
+        Some((key.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// Where a value comes from.

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::transport::Channel;
 use tower::{Service, ServiceExt};
 
-use crate::grpc::{PeerInfo, channel, incoming, server};
-use crate::seams::{HostPort, Seams};
+use crate::grpc::{HANDSHAKE_LIMIT, PeerInfo, channel, incoming, server};
+use crate::seams::{HostPort, ManualClock, Seams};
 
 /// Answers every call with status 0 and the address of whoever asked.
 #[derive(Clone)]
@@ -69,6 +70,23 @@ async fn a_channel_connects_late_and_connects_again() {
     assert!(ask(channel.clone()).await.is_err());
     let (_, serving) = serve(&seams, address).await;
     assert_eq!(ask(channel).await.unwrap(), "127.0.0.1");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_speak_is_closed() {
+    let clock = ManualClock::new();
+    let seams = Seams { clock: Arc::new(clock.clone()), ..Seams::real() };
+    let (port, serving) = serve(&seams, HostPort::new("127.0.0.1", 0)).await;
+    let address = HostPort::new("127.0.0.1", port);
+    let mut silent = seams.net.connect(&address).await.unwrap();
+    silent.write_all(b"PRI * HTTP/2").await.unwrap();
+    let answered = ask(channel(&seams.net, &address)).await.unwrap();
+    // What came later was accepted, so the silent connection was, too.
+    clock.advance(HANDSHAKE_LIMIT);
+    let mut rest = Vec::new();
+    _ = silent.read_to_end(&mut rest).await;
+    assert_eq!(answered, "127.0.0.1");
     serving.abort();
 }
 

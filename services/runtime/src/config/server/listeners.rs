@@ -95,6 +95,7 @@ pub(super) fn listeners(
         }
     }
     check_presence(settings, roles, &found)?;
+    check_node_ports(settings, &found.clients)?;
     Ok(found)
 }
 
@@ -222,6 +223,21 @@ fn first_node_port(settings: &Settings, name: &str, bind: &HostPort) -> Result<u
             settings.problem(key, cause, format!("set {name}:PORT")).into()
         }),
     }
+}
+
+/// Node ports of two listeners that begin at one port would meet at every node.
+fn check_node_ports(settings: &Settings, clients: &[ClientListener]) -> Result<(), ConfigErrors> {
+    for (index, client) in clients.iter().enumerate() {
+        let port = client.first_node_port;
+        let same = |other: &&ClientListener| other.first_node_port == port && port != 0;
+        if let Some(other) = clients[..index].iter().find(same) {
+            let cause =
+                format!("{} and {} share the port {port} for node 0", other.name, client.name);
+            let cure = "set LISTENER:PORT for each listener, with commas";
+            return Err(settings.problem("ottla.gateway.node.port.first", cause, cure).into());
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn is_wildcard(host: &str) -> bool {

@@ -293,6 +293,11 @@ fn several_listeners_have_node_ports_of_their_own() {
     let listeners = load(text).unwrap().client_listeners;
     assert_eq!((listeners[0].first_node_port, listeners[1].first_node_port), (9192, 30000));
     assert_eq!(listeners[1].advertised, host("example.org:39092"));
+    let told = load(&text.replace("outside:", "")).unwrap_err().to_string();
+    assert!(
+        told.contains("INSIDE and OUTSIDE share the port 30000 for node 0; set LISTENER:PORT"),
+        "{told}"
+    );
 }
 
 #[test]

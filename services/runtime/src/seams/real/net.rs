@@ -110,8 +110,15 @@ struct RealListener(TcpListener);
 impl Listener for RealListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(Box<dyn NetStream>, SocketAddr)>> {
         Box::pin(async move {
-            let (stream, peer) = self.0.accept().await?;
-            stream.set_nodelay(true)?;
+            let (stream, peer) = loop {
+                match self.0.accept().await {
+                    // A client that went away before it was accepted is no fault of ours.
+                    Err(error) if is_gone(&error) => {}
+                    accepted => break accepted?,
+                }
+            };
+            // Fails only for a connection that is dead already, which the first read will tell.
+            _ = stream.set_nodelay(true);
             // An IPv4 client of the IPv6 wildcard is shown as the IPv4 client that it is.
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             Ok((Box::new(RealStream(stream)) as Box<dyn NetStream>, peer))
@@ -121,6 +128,11 @@ impl Listener for RealListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 struct RealStream(TcpStream);
