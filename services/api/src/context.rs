@@ -52,7 +52,8 @@ pub enum CallError {
     /// The peer is full: its inbox or its window. Nothing was done.
     #[error("{0} has too much to do; try again")]
     Overloaded(String),
-    /// The peer is not the active controller (any more). What was asked may or may not have been done.
+    /// The peer is not the active controller, and did not begin what was asked: it may be asked of another. A controller that
+    /// loses its role with a command already proposed says [`CallError::TimedOut`] or [`CallError::Unreachable`] instead.
     #[error("not the active controller{}", .active.map(|n| format!("; node {n} is")).unwrap_or_default())]
     NotActive {
         /// Who is, if known.

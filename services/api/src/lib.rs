@@ -12,6 +12,7 @@ pub mod controller;
 mod loopback;
 pub mod metadata_follower;
 mod outbox;
+pub mod raft;
 pub mod storage;
 
 pub use context::{CallError, RequestContext};

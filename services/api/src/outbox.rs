@@ -73,17 +73,17 @@ impl<T> Outbox<T> {
         Outgoing { outbox: Arc::clone(self), generation: state.generation }
     }
 
-    /// Ends the stream and drops what was not taken.
-    pub(crate) fn close(&self) {
-        let (dropped, waiting) = {
+    /// Ends the stream and gives what was not taken.
+    pub(crate) fn close(&self) -> VecDeque<T> {
+        let (left, waiting) = {
             let mut state = self.lock();
             state.open = false;
             (std::mem::take(&mut state.items), state.waiting.take())
         };
-        drop(dropped);
         if let Some(waiting) = waiting {
             waiting.wake();
         }
+        left
     }
 
     /// Ends the stream once everything that waits is taken.
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_drops_and_finishing_lets_the_rest_out() {
+    fn closing_empties_and_finishing_lets_the_rest_out() {
         let outbox = Arc::new(Outbox::new());
         let mut stream = outbox.open();
         outbox.push(1);
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(stream.next().now_or_never(), Some(None));
         let mut stream = outbox.open();
         outbox.push(2);
-        outbox.close();
+        assert_eq!(outbox.close(), [2]);
         assert_eq!(stream.next().now_or_never(), Some(None));
         assert_eq!(outbox.len(), 0);
     }

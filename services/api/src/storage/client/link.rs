@@ -170,7 +170,7 @@ impl Shared {
     fn answer_all(&self, error: &CallError) {
         let replies = {
             let mut table = self.table();
-            self.outbox.close();
+            drop(self.outbox.close());
             table.down = Some(error.clone());
             table.end_all()
         };
