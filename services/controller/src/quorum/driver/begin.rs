@@ -1,0 +1,163 @@
+//! How a member starts: snapshot, then log; and then it is a follower, or the only voter.
+//!
+//! Invariant: nothing is sent before all of it is read and checked. A snapshot that the log never heard of is not the state (P4).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use ottla_metadata::{Image, codec};
+use ottla_runtime::Seams;
+use raft::RawNode;
+use raft::eraftpb::ConfState;
+
+use super::health::Health;
+use super::settings::raft_config;
+use super::snapshot::Schedule;
+use super::{Driver, Inbox, QuorumConfig, Stop, Time};
+use crate::quorum::peers::{Peers, raft_id};
+use crate::quorum::published::Publisher;
+use crate::quorum::raft_log;
+use crate::quorum::snapshots::{Snapshot, SnapshotError, Snapshots};
+use crate::quorum::state_store::StoreQueue;
+use crate::quorum::wal::{Batch, Durability, Position, Wal};
+use crate::transport::PeerSender;
+
+/// What a driver is connected to.
+pub struct Links {
+    /// The way to the other members.
+    pub sender: Arc<dyn PeerSender>,
+    /// Its inputs.
+    pub inbox: Inbox,
+    /// Its outputs.
+    pub publisher: Publisher,
+    /// The state store's inputs.
+    pub store: StoreQueue,
+}
+
+impl Driver {
+    /// Reads what this member has on disk.
+    pub fn open(config: QuorumConfig, seams: Seams, links: Links) -> Result<Self, Stop> {
+        if config.voters.iter().all(|voter| voter.node != config.node) {
+            return Err(Stop::NotAVoter(config.node));
+        }
+        let peers = Peers::open(seams.disk.clone(), &config.dir, &config)?;
+        let mut wal = Wal::open(seams.disk.clone(), &config.dir.join("log"))?;
+        check_voters(&mut wal, &peers)?;
+        let snapshots = Snapshots::open(seams.disk.clone(), &config.dir.join("snapshots"))?;
+        let (image, position) = newest_image(&snapshots, &mut wal)?;
+        let raft = RawNode::new(
+            &raft_config(raft_id(config.node), position.index),
+            wal,
+            &raft_log::logger(),
+        )
+        .map_err(|error| Stop::Raft(error.to_string()))?;
+        let now = seams.clock.monotonic();
+        let mut snapshot = Schedule::default();
+        snapshot.taken_at(&image);
+        let mut driver = Self {
+            election_seed: seams.rng.next_u64(),
+            seams,
+            config,
+            raft,
+            snapshots: Arc::new(snapshots),
+            peers,
+            sender: links.sender,
+            inbox: links.inbox,
+            committed: image,
+            applied_index: position.index,
+            unreleased: VecDeque::new(),
+            store: links.store,
+            publisher: links.publisher,
+            leadership: None,
+            waiting: VecDeque::new(),
+            received: None,
+            snapshot,
+            time: Time { next_tick: now + super::TICK, last_commit_sync: now, next_greeting: now },
+            health: Health::default(),
+            stopping: None,
+        };
+        driver.publisher.restart_from(&driver.committed, driver.applied_index);
+        driver.store.start_from(&driver.committed);
+        driver.note_role();
+        Ok(driver)
+    }
+
+    /// The snapshots, to check those that peers send.
+    pub fn snapshots(&self) -> Arc<Snapshots> {
+        self.snapshots.clone()
+    }
+
+    /// The only voter needs nobody's vote, and does not wait for a time-out.
+    pub(super) fn begin(&mut self) -> Result<(), Stop> {
+        if self.config.voters.len() == 1 {
+            self.raft.campaign().map_err(|error| Stop::Raft(error.to_string()))?;
+            self.note_role();
+        }
+        Ok(())
+    }
+}
+
+/// The voters of a new log are those of the configuration; later both must agree.
+fn check_voters(wal: &mut Wal, peers: &Peers) -> Result<(), Stop> {
+    let configured = peers.raft_ids();
+    if wal.is_new() {
+        let conf_state = Some(ConfState::from((configured, vec![])));
+        wal.append(Batch { conf_state, ..Batch::default() }, Durability::Synced)?;
+        return Ok(());
+    }
+    let mut stored = wal.conf_state().voters.clone();
+    stored.sort_unstable();
+    if stored == configured {
+        return Ok(());
+    }
+    let names = |ids: &[u64]| {
+        let names: Vec<String> = ids.iter().map(|id| (id - 1).to_string()).collect();
+        names.join(", ")
+    };
+    Err(Stop::OtherVoters { configured: names(&configured), stored: names(&stored) })
+}
+
+/// The newest snapshot that the log knows and that can be read; an empty image where the log goes back to its beginning.
+fn newest_image(snapshots: &Snapshots, wal: &mut Wal) -> Result<(Image, Position), Stop> {
+    let (start, commit) = (wal.start(), wal.hard_state().commit);
+    for position in snapshots.list()? {
+        if position.index > commit {
+            tracing::warn!(
+                index = position.index,
+                "removes a metadata snapshot that was never finished"
+            );
+            snapshots.remove(position)?;
+            continue;
+        }
+        if position.index < start.index {
+            break;
+        }
+        match read_image(snapshots, position) {
+            Ok((snapshot, image)) => {
+                wal.set_snapshot(snapshot.head.metadata());
+                return Ok((image, position));
+            }
+            Err(error @ SnapshotError::Io { .. }) => return Err(error.into()),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+    if start.index == 0 {
+        return Ok((Image::default(), Position::default()));
+    }
+    let dir = snapshots.dir().to_owned();
+    Err(SnapshotError::None { dir, log_start: start.index }.into())
+}
+
+fn read_image(
+    snapshots: &Snapshots,
+    position: Position,
+) -> Result<(Snapshot, Image), SnapshotError> {
+    let snapshot = snapshots.read(position)?;
+    let damaged = |what| SnapshotError::Damaged { path: snapshots.dir().to_owned(), what };
+    let image =
+        codec::decode_image(&snapshot.image).map_err(|_| damaged("its image cannot be read"))?;
+    if image.hash() != snapshot.head.hash {
+        return Err(damaged("its image is not the one that its header names"));
+    }
+    Ok((snapshot, image))
+}

@@ -1,0 +1,122 @@
+//! The health of the quorum, as this member sees it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ottla_api::controller::{QuorumMember, QuorumRole, QuorumStatus};
+use ottla_types::{NodeId, Term};
+use raft::StateRole;
+
+use super::super::peers::raft_id;
+use super::Driver;
+
+/// A peer's refused messages are logged once in this time.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What was heard, and when.
+#[derive(Default)]
+pub(super) struct Health {
+    last_heard: BTreeMap<NodeId, Duration>,
+    last_complaint: BTreeMap<NodeId, Duration>,
+    leader: Option<(NodeId, u64)>,
+    elections: u64,
+}
+
+impl Health {
+    pub(super) fn heard(&mut self, from: NodeId, now: Duration) {
+        self.last_heard.insert(from, now);
+    }
+
+    pub(super) fn may_complain(&mut self, about: NodeId, now: Duration) -> bool {
+        let last = self.last_complaint.get(&about);
+        let may = last.is_none_or(|last| now >= *last + COMPLAINT_INTERVAL);
+        // Nodes that are no voters share one place: the table stays small.
+        let is_room = self.last_complaint.len() < 64 || self.last_complaint.contains_key(&about);
+        if may && is_room {
+            self.last_complaint.insert(about, now);
+        }
+        may && is_room
+    }
+
+    pub(super) fn note_leader(&mut self, leader: Option<NodeId>, term: u64) {
+        if let Some(leader) = leader
+            && self.leader != Some((leader, term))
+        {
+            self.leader = Some((leader, term));
+            self.elections += 1;
+        }
+    }
+
+    /// When the last of the latest `count` peers was heard.
+    fn heard_from(&self, count: usize) -> Duration {
+        let mut times: Vec<_> = self.last_heard.values().copied().collect();
+        times.sort_unstable_by(|a, b| b.cmp(a));
+        count.checked_sub(1).and_then(|nth| times.get(nth).copied()).unwrap_or_default()
+    }
+}
+
+impl Driver {
+    /// The answer to `QuorumStatus`.
+    pub(super) fn status(&self) -> QuorumStatus {
+        let raft = &self.raft.raft;
+        let pending = self.leadership.as_ref().map_or(0, |leadership| leadership.pending_count());
+        QuorumStatus {
+            node: self.config.node,
+            cluster_id: self.committed.cluster_id.clone(),
+            role: self.role(),
+            term: Term(raft.term),
+            leader: self.peers.node(raft.leader_id),
+            last_contact_ms: self.last_contact_ms(),
+            proposals_outstanding: (pending + self.waiting.len()) as u64,
+            last_index: raft.raft_log.last_index(),
+            committed_index: raft.raft_log.committed,
+            applied_index: self.applied_index,
+            metadata_offset: self.committed.offset,
+            state_hash: self.committed.hash(),
+            elections: self.health.elections,
+            members: self.members(),
+        }
+    }
+
+    fn role(&self) -> QuorumRole {
+        match self.raft.raft.state {
+            StateRole::Leader => QuorumRole::Leader,
+            StateRole::Candidate | StateRole::PreCandidate => QuorumRole::Candidate,
+            StateRole::Follower if self.raft.raft.promotable() => QuorumRole::Follower,
+            StateRole::Follower => QuorumRole::Learner,
+        }
+    }
+
+    fn last_contact_ms(&self) -> i64 {
+        let heard = match (self.raft.raft.state, self.peers.node(self.raft.raft.leader_id)) {
+            (StateRole::Leader, _) => {
+                let others_of_majority = self.config.voters.len() / 2;
+                if others_of_majority == 0 {
+                    return 0;
+                }
+                self.health.heard_from(others_of_majority)
+            }
+            (_, Some(leader)) => self.health.last_heard.get(&leader).copied().unwrap_or_default(),
+            (_, None) => self.health.heard_from(1),
+        };
+        let silence = self.seams.clock.monotonic().saturating_sub(heard);
+        i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn members(&self) -> Vec<QuorumMember> {
+        let leads = self.raft.raft.state == StateRole::Leader;
+        let matched = |node: NodeId| {
+            if node == self.config.node {
+                return Some(self.raft.raft.raft_log.persisted);
+            }
+            let progress = self.raft.raft.prs().get(raft_id(node));
+            progress.filter(|_| leads).map(|progress| progress.matched)
+        };
+        let member = |voter: &super::Voter| QuorumMember {
+            node: voter.node,
+            endpoint: voter.endpoint.to_string(),
+            match_index: matched(voter.node),
+        };
+        self.config.voters.iter().map(member).collect()
+    }
+}

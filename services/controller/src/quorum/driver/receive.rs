@@ -1,0 +1,115 @@
+//! What peers send reaches raft, if it may (P8, P12).
+//!
+//! Invariant: a message that is refused costs one log line per sender and interval, never more.
+
+use ottla_types::NodeId;
+use raft::SnapshotStatus;
+use raft::eraftpb::{Message, MessageType};
+
+use super::super::peers::{EnvelopeFault, LogBounds, Opened, check_message, raft_id};
+use super::install::Received;
+use super::{Driver, PeerInput, Stop};
+use crate::transport::Envelope;
+
+impl Driver {
+    /// Takes in what came since the last turn.
+    pub(super) fn take_peer_inputs(&mut self) -> Result<(), Stop> {
+        for input in self.inbox.take() {
+            match input {
+                PeerInput::Message(envelope) => self.take_message(&envelope)?,
+                PeerInput::Snapshot { envelope, received, taken } => {
+                    let outcome = self.take_snapshot(&envelope, *received)?;
+                    // The sender may be gone.
+                    _ = taken.send(outcome);
+                }
+                PeerInput::SnapshotSent { node, taken } => {
+                    let status =
+                        if taken { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
+                    self.raft.report_snapshot(raft_id(node), status);
+                }
+                PeerInput::Unreachable(node) => self.raft.report_unreachable(raft_id(node)),
+                PeerInput::SnapshotWritten(outcome) => self.snapshot_written(outcome)?,
+                PeerInput::Status(answer) => {
+                    // Whoever gave up waiting needs no answer.
+                    _ = answer.send(self.status());
+                }
+                PeerInput::Stop => self.begin_stopping(),
+            }
+            self.note_role();
+        }
+        Ok(())
+    }
+
+    fn take_message(&mut self, envelope: &Envelope) -> Result<(), Stop> {
+        let Some(message) = self.open_envelope(envelope)? else { return Ok(()) };
+        if message.get_msg_type() == MessageType::MsgSnapshot {
+            // P17: snapshots have a stream of their own.
+            return Ok(());
+        }
+        self.step(message)
+    }
+
+    fn take_snapshot(
+        &mut self,
+        envelope: &Envelope,
+        received: Received,
+    ) -> Result<Result<(), String>, Stop> {
+        let Some(message) = self.open_envelope(envelope)? else {
+            return Ok(Err("the receiver does not take messages from this member".into()));
+        };
+        let metadata = message.get_snapshot().get_metadata();
+        if !received.is_of(metadata) {
+            return Ok(Err("the announced snapshot is another than the one that came".into()));
+        }
+        self.received = Some(received);
+        self.step(message)?;
+        Ok(Ok(()))
+    }
+
+    /// P8, P12: the message of an envelope, if raft may see it.
+    fn open_envelope(&mut self, envelope: &Envelope) -> Result<Option<Message>, Stop> {
+        let cluster_id = self.committed.cluster_id.as_ref().or(self.config.cluster_id.as_ref());
+        let opened = self.peers.open_envelope(envelope, cluster_id).and_then(|opened| {
+            let log = &self.raft.raft.raft_log;
+            let leader = self.raft.raft.leader_id;
+            if let Opened::Message(message) = &opened {
+                check_message(message, LogBounds { last_index: log.last_index(), leader })?;
+            }
+            Ok(opened)
+        });
+        match opened {
+            Ok(Opened::Message(message)) => {
+                self.health.heard(envelope.from, self.seams.clock.monotonic());
+                Ok(Some(*message))
+            }
+            Ok(Opened::Hello { wants_answer }) => {
+                if wants_answer {
+                    self.greet(envelope.from);
+                }
+                Ok(None)
+            }
+            Err(EnvelopeFault::Directories(error)) => Err(error.into()),
+            Err(fault) => {
+                let now = self.seams.clock.monotonic();
+                if self.health.may_complain(envelope.from, now) {
+                    tracing::warn!(from = %envelope.from, "refused a message of the quorum: {fault}");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// P8: makes this member's directory known to a peer.
+    pub(super) fn greet(&self, node: NodeId) {
+        let hello = self.peers.hello(node, self.committed.cluster_id.as_ref());
+        // A greeting that is lost is sent again.
+        _ = self.sender.send(node, vec![hello]);
+    }
+
+    fn step(&mut self, message: Message) -> Result<(), Stop> {
+        match self.raft.step(message) {
+            Ok(()) | Err(raft::Error::StepPeerNotFound | raft::Error::ProposalDropped) => Ok(()),
+            Err(error) => Err(Stop::Raft(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a member is told at start, and raft's settings (P15).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ottla_runtime::seams::HostPort;
+use ottla_types::{ClusterId, DirectoryId, NodeId};
+
+/// Raft's unit of time.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Ticks between a leader's heartbeats.
+const HEARTBEAT_TICKS: usize = 4;
+/// Fewest ticks of silence before an election.
+pub(super) const MIN_ELECTION_TICKS: usize = 30;
+/// Ticks of silence before an election are fewer than this.
+pub(super) const MAX_ELECTION_TICKS: usize = 60;
+/// Bytes of entries in one message.
+const MAX_MESSAGE_BYTES: u64 = 1 << 20;
+/// Messages on their way to one peer.
+const MAX_INFLIGHT_MESSAGES: usize = 256;
+/// Bytes of entries that are proposed and not committed.
+pub(super) const MAX_UNCOMMITTED_BYTES: u64 = 64 << 20;
+/// Bytes of committed entries taken at once.
+const MAX_COMMITTED_BYTES_PER_READY: u64 = 16 << 20;
+
+/// A member of the quorum, as `controller.quorum.voters` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voter {
+    /// Its `node.id`.
+    pub node: NodeId,
+    /// Where its gRPC listens.
+    pub endpoint: HostPort,
+}
+
+/// What a member is told at start.
+#[derive(Clone, Debug)]
+pub struct QuorumConfig {
+    /// Its `node.id`; one of the voters.
+    pub node: NodeId,
+    /// `directory.id` of its metadata directory.
+    pub directory: DirectoryId,
+    /// The cluster, where `meta.properties` says so already.
+    pub cluster_id: Option<ClusterId>,
+    /// Its metadata directory (`metadata.log.dir`).
+    pub dir: PathBuf,
+    /// All members.
+    pub voters: Vec<Voter>,
+    /// What the domain's decisions depend on.
+    pub domain: ottla_metadata::Settings,
+    /// A snapshot is taken after this many events.
+    pub snapshot_every_events: u64,
+}
+
+impl QuorumConfig {
+    /// Default for `snapshot_every_events`.
+    pub const SNAPSHOT_EVERY_EVENTS: u64 = 10_000;
+}
+
+/// P15: raft's settings; its own defaults are unsafe or slow.
+pub(super) fn raft_config(raft_id: u64, applied: u64) -> raft::Config {
+    raft::Config {
+        id: raft_id,
+        applied,
+        election_tick: MIN_ELECTION_TICKS,
+        heartbeat_tick: HEARTBEAT_TICKS,
+        min_election_tick: MIN_ELECTION_TICKS,
+        max_election_tick: MAX_ELECTION_TICKS,
+        max_size_per_msg: MAX_MESSAGE_BYTES,
+        max_inflight_msgs: MAX_INFLIGHT_MESSAGES,
+        check_quorum: true,
+        pre_vote: true,
+        read_only_option: raft::ReadOnlyOption::Safe,
+        skip_bcast_commit: false,
+        batch_append: true,
+        priority: 0,
+        max_uncommitted_size: MAX_UNCOMMITTED_BYTES,
+        max_committed_size_per_ready: MAX_COMMITTED_BYTES_PER_READY,
+    }
+}
+
+/// The time-out of an election: drawn from a seed instead of the process's own randomness, so that simulations repeat. Another
+/// term or role gives another time-out, so that two candidates do not collide for ever.
+pub(super) fn election_ticks(seed: u64, term: u64, role: raft::StateRole) -> usize {
+    let mut bits = seed ^ term.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((role as u64) << 56);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    let range = (MAX_ELECTION_TICKS - MIN_ELECTION_TICKS) as u64;
+    MIN_ELECTION_TICKS + usize::try_from(bits % range).expect("the range is small")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rafts_settings_are_valid() {
+        raft_config(1, 0).validate().unwrap();
+    }
+
+    #[test]
+    fn election_time_outs_depend_on_seed_and_term_and_stay_in_range() {
+        let drawn: std::collections::BTreeSet<usize> =
+            (0..500).map(|term| election_ticks(9, term, raft::StateRole::Follower)).collect();
+        assert!(drawn.len() > 20);
+        assert!(drawn.iter().all(|t| (MIN_ELECTION_TICKS..MAX_ELECTION_TICKS).contains(t)));
+        let other = election_ticks(10, 1, raft::StateRole::Follower);
+        assert_ne!(other, election_ticks(9, 1, raft::StateRole::Follower));
+    }
+}

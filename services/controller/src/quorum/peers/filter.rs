@@ -1,0 +1,111 @@
+//! P12: which messages of a peer may be given to raft.
+//!
+//! Invariant: a message that passes cannot make raft panic, whatever its sender meant.
+
+use protobuf::Message as _;
+use raft::eraftpb::{EntryType, Message, MessageType};
+
+/// Longest message, bytes: entries for 1 MiB, or one long entry, and some.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 20;
+
+/// What is wrong with a message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageFault {
+    /// Not a raft message.
+    #[error("the bytes are not a message of the quorum")]
+    Unreadable,
+    /// A type that members do not send each other.
+    #[error("members do not send each other {0}")]
+    Type(&'static str),
+    /// A term of zero is how raft marks its own.
+    #[error("its term is zero")]
+    NoTerm,
+    /// Entries that do not follow one another.
+    #[error("its entries do not follow one another")]
+    Entries,
+    /// It speaks of entries that this member does not have.
+    #[error("it speaks of index {named}, but this member's log ends at {last}")]
+    BeyondLog {
+        /// The index.
+        named: u64,
+        /// The last that we have.
+        last: u64,
+    },
+    /// Only the leader hands over leadership.
+    #[error("it hands over a leadership that its sender does not have")]
+    NotTheLeader,
+}
+
+/// What a message is checked against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogBounds {
+    /// Index of our last entry.
+    pub(crate) last_index: u64,
+    /// The leader that we follow; 0: none.
+    pub(crate) leader: u64,
+}
+
+/// Reads a message.
+pub(super) fn parse_message(bytes: &[u8]) -> Result<Message, MessageFault> {
+    if bytes.len() > MAX_MESSAGE_BYTES {
+        return Err(MessageFault::Unreadable);
+    }
+    let message = Message::parse_from_bytes(bytes).map_err(|_| MessageFault::Unreadable)?;
+    if message.term == 0 {
+        return Err(MessageFault::NoTerm);
+    }
+    Ok(message)
+}
+
+/// Checks a message against our log.
+pub(crate) fn check_message(message: &Message, log: LogBounds) -> Result<(), MessageFault> {
+    let beyond = |named| MessageFault::BeyondLog { named, last: log.last_index };
+    match message.get_msg_type() {
+        MessageType::MsgAppend => check_entries(message),
+        MessageType::MsgHeartbeat if message.commit > log.last_index => Err(beyond(message.commit)),
+        MessageType::MsgAppendResponse if message.index > log.last_index => {
+            Err(beyond(message.index))
+        }
+        MessageType::MsgTimeoutNow if message.from != log.leader => Err(MessageFault::NotTheLeader),
+        MessageType::MsgSnapshot => {
+            let metadata = message.get_snapshot().get_metadata();
+            let is_sane = metadata.index > 0 && metadata.has_conf_state();
+            if is_sane { Ok(()) } else { Err(MessageFault::Unreadable) }
+        }
+        MessageType::MsgHeartbeat
+        | MessageType::MsgAppendResponse
+        | MessageType::MsgTimeoutNow
+        | MessageType::MsgHeartbeatResponse
+        | MessageType::MsgRequestVote
+        | MessageType::MsgRequestVoteResponse
+        | MessageType::MsgRequestPreVote
+        | MessageType::MsgRequestPreVoteResponse => Ok(()),
+        other => Err(MessageFault::Type(name(other))),
+    }
+}
+
+fn check_entries(message: &Message) -> Result<(), MessageFault> {
+    let mut index = message.index;
+    let mut term = message.log_term;
+    for entry in message.get_entries() {
+        let follows = index.checked_add(1) == Some(entry.index);
+        if !follows || entry.term < term || entry.term > message.term {
+            return Err(MessageFault::Entries);
+        }
+        // Members do not change while the quorum runs: see the module's raft ids.
+        if entry.get_entry_type() != EntryType::EntryNormal {
+            return Err(MessageFault::Entries);
+        }
+        (index, term) = (entry.index, entry.term);
+    }
+    Ok(())
+}
+
+fn name(kind: MessageType) -> &'static str {
+    match kind {
+        MessageType::MsgPropose => "proposals",
+        MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => "reads",
+        MessageType::MsgTransferLeader => "requests for leadership",
+        _ => "local messages",
+    }
+}

@@ -1,0 +1,8 @@
+//! Members of a quorum in one process: virtual time, simulated disks, a network in memory.
+
+mod cluster;
+mod crashes;
+mod elections;
+mod network;
+mod single;
+mod snapshots;

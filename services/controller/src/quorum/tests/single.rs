@@ -1,0 +1,76 @@
+//! A quorum of one.
+
+use std::time::Duration;
+
+use ottla_api::controller::QuorumRole;
+use ottla_types::NodeId;
+
+use super::cluster::{Cluster, simulate};
+
+const ME: NodeId = NodeId(1);
+
+#[test]
+fn the_only_voter_leads_at_once_and_formats_the_cluster() {
+    simulate(async {
+        let cluster = Cluster::start(1, 1);
+        assert_eq!(cluster.leader().await, ME);
+        assert!(cluster.now() < Duration::from_millis(50), "{:?}", cluster.now());
+        let status = cluster.status(ME).await;
+        assert_eq!(status.role, QuorumRole::Leader);
+        assert_eq!(status.cluster_id.unwrap().as_str().len(), 22);
+    });
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_crash() {
+    simulate(async {
+        let mut cluster = Cluster::start(1, 1);
+        cluster.live_storage_node().await;
+        for name in ["a", "b", "c"] {
+            cluster.create_topic(name).await;
+        }
+        let hash = cluster.status(ME).await.state_hash;
+        cluster.crash(ME);
+        cluster.start_member(ME).unwrap();
+        cluster.leader().await;
+        assert!(["a", "b", "c"].iter().all(|name| cluster.has_topic(ME, name)));
+        assert_eq!(cluster.status(ME).await.state_hash, hash);
+    });
+}
+
+#[test]
+fn commands_that_wait_together_share_an_entry() {
+    simulate(async {
+        let cluster = Cluster::start(1, 1);
+        cluster.live_storage_node().await;
+        let before = cluster.status(ME).await.last_index;
+        let names: Vec<_> = (0..50).map(|n| format!("t{n}")).collect();
+        let all = names.iter().map(|name| cluster.create_topic(name));
+        futures::future::join_all(all).await;
+        let after = cluster.status(ME).await.last_index;
+        assert!(after - before < 5, "{} entries for 50 commands", after - before);
+    });
+}
+
+#[test]
+fn a_member_that_is_asked_to_stop_ends_without_a_fault() {
+    simulate(async {
+        let cluster = Cluster::start(1, 1);
+        cluster.leader().await;
+        cluster.members[&ME].stop().await;
+        cluster.members[&ME].ended().await.unwrap();
+    });
+}
+
+#[test]
+fn a_disk_that_fails_to_sync_ends_the_member() {
+    simulate(async {
+        let cluster = Cluster::start(1, 1);
+        cluster.leader().await;
+        cluster.disks[&ME].fail_sync(|_| true);
+        let answer = cluster.ask(ME, super::cluster::register(NodeId(5), 1)).await;
+        assert!(answer.is_err());
+        let cause = cluster.members[&ME].ended().await.unwrap_err();
+        assert!(cause.contains("metadata log"), "{cause}");
+    });
+}
