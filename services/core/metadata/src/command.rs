@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{BrokerRegistration, GatewayRegistration};
 
+/// Longest message of a refusal, in bytes: what a client sent is not echoed without end.
+pub const MAX_REFUSAL_BYTES: usize = 1_024;
+
 /// A question to the active controller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
@@ -114,7 +117,7 @@ pub struct NewTopic {
     pub replication_factor: Option<i16>,
     /// Assignment by hand: partition index to replicas. Empty: the controller places.
     pub assignments: Vec<(PartitionIndex, Vec<NodeId>)>,
-    /// Configs by Kafka's names; `None` means the default.
+    /// Configs by Kafka's names; a config without value is refused, as in Kafka.
     pub configs: Vec<(String, Option<String>)>,
 }
 
@@ -185,8 +188,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal.
+    /// A refusal; a message longer than [`MAX_REFUSAL_BYTES`] is cut off.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        let mut message = message.into();
+        if message.len() > MAX_REFUSAL_BYTES {
+            let end = (0..=MAX_REFUSAL_BYTES).rev().find(|&at| message.is_char_boundary(at));
+            message.truncate(end.unwrap_or(0));
+            message.push('…');
+        }
+        Self { code, message }
     }
 }

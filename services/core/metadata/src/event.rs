@@ -1,6 +1,7 @@
 //! What the metadata log holds. Read this first: everything that can be true of a cluster is told by these events.
 //!
-//! Invariant: variants and fields are only ever appended; an event that was written once is replayed the same way for ever.
+//! Invariant: variants are only ever appended, and a new field is a new format version of `codec`; an event that was
+//! written once is replayed the same way for ever.
 //! The code behind an election-rules number is frozen.
 
 use ottla_types::{

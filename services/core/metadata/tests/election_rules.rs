@@ -1,5 +1,7 @@
 //! Election rules 1, frozen: an image and an event make this hash, for ever. New behaviour gets a new number.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use ottla_metadata::election::CURRENT_RULES;
 use ottla_metadata::event::{
     Assignment, BrokerRegistration, ElectionRules, Endpoint, Event, FenceReason,

@@ -1,3 +1,5 @@
+//! Addresses: who serves whom, and what moves when a gateway goes.
+
 use std::collections::BTreeMap;
 
 use ottla_types::{ClusterId, DirectoryId, IncarnationId, Uuid};

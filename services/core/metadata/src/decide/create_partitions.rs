@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ottla_types::{ErrorCode, NodeId, PartitionIndex};
 
-use super::create_topics::{MAX_TOPICS_PER_REQUEST, check_partition_count, place};
+use super::create_topics::{all_refused, check_partition_count, place};
 use super::delete_topics::{find, outcome_of};
 use super::draft::Draft;
 use super::{Context, manual_assignment};
@@ -23,7 +23,7 @@ pub(super) fn decide(
     context: &Context<'_>,
 ) -> Reply {
     if let Err(refusal) = check_size(draft.image(), topics) {
-        return Reply::Topics(vec![Err(refusal); topics.len().min(MAX_TOPICS_PER_REQUEST)]);
+        return all_refused(refusal, topics.len());
     }
     let mut dice = Dice::new(context.seed);
     let mut times_named: BTreeMap<&str, usize> = BTreeMap::new();

@@ -29,7 +29,7 @@ pub(super) fn decide(
     context: &Context<'_>,
 ) -> Reply {
     if let Err(refusal) = check_size(topics, context.settings) {
-        return Reply::Topics(vec![Err(refusal); topics.len().min(MAX_TOPICS_PER_REQUEST)]);
+        return all_refused(refusal, topics.len());
     }
     let mut dice = Dice::new(context.seed);
     let mut times_named: BTreeMap<&str, usize> = BTreeMap::new();
@@ -100,6 +100,14 @@ pub(super) fn check_partition_count(total: usize) -> Result<(), Refusal> {
              {MAX_NEW_PARTITIONS_PER_REQUEST} are possible: use several requests."
         ),
     ))
+}
+
+/// The answer to a request that is refused as a whole: for each topic, unless there are more than a request may have.
+pub(super) fn all_refused(refusal: Refusal, topics: usize) -> Reply {
+    if topics > MAX_TOPICS_PER_REQUEST {
+        return Reply::Refused(refusal);
+    }
+    Reply::Topics(vec![Err(refusal); topics])
 }
 
 fn checked_configs(topic: &NewTopic) -> Result<BTreeMap<String, String>, Refusal> {

@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::register_broker::{MAX_HOST_BYTES, MAX_RACK_BYTES};
 use super::soft::Soft;
 use crate::command::{Refusal, Reply};
-use crate::event::{Event, GatewayListener, GatewayRegistration};
+use crate::event::{Endpoint, Event, GatewayListener, GatewayRegistration};
 use crate::image::Image;
 
 /// Most listeners of a gateway.
@@ -57,7 +57,27 @@ fn check(image: &Image, new: &GatewayRegistration) -> Result<(), Refusal> {
     if image.gateways.len() >= MAX_GATEWAYS && !image.gateways.contains_key(&new.node) {
         return invalid(format!("The cluster has {MAX_GATEWAYS} gateways, the most it may."));
     }
-    check_ports(&new.listeners)
+    check_ports(&new.listeners)?;
+    check_own_addresses(image, new)
+}
+
+/// Two broker processes that serve their own nodes must not be at one address: clients tell nodes apart by it.
+fn check_own_addresses(image: &Image, new: &GatewayRegistration) -> Result<(), Refusal> {
+    let Some(own) = new.own_storage_node else { return Ok(()) };
+    for other in image.gateways.values().map(|gateway| &gateway.registration) {
+        let Some(node) = other.own_storage_node.filter(|node| *node != own) else { continue };
+        let mut endpoints = other.listeners.iter().map(|listener| &listener.endpoint);
+        let taken =
+            endpoints.find(|theirs| new.listeners.iter().any(|ours| ours.endpoint == **theirs));
+        if let Some(Endpoint { host, port }) = taken.filter(|_| other.node != new.node) {
+            let message = format!(
+                "Nodes {node} and {own} both advertise {host}:{port}, and clients could not tell them \
+                 apart. Give each its own address in advertised.listeners."
+            );
+            return Err(Refusal::new(ErrorCode::InvalidRegistration, message));
+        }
+    }
+    Ok(())
 }
 
 /// Two listeners of one host must differ in their port and in their first node port.

@@ -40,18 +40,11 @@ fn flaw(name: &str) -> Option<String> {
         "" => Some("the empty string is not allowed".to_owned()),
         "." | ".." => Some(format!("'{name}' is not allowed")),
         _ if name.len() > MAX_TOPIC_NAME_BYTES => Some(format!(
-            "the length of '{}' is longer than the max allowed length {MAX_TOPIC_NAME_BYTES}",
-            shortened(name)
+            "the length of '{name}' is longer than the max allowed length {MAX_TOPIC_NAME_BYTES}"
         )),
         _ if !name.chars().all(legal) => Some(format!(
             "'{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
         )),
         _ => None,
     }
-}
-
-/// A name as long as an error message may repeat it.
-fn shortened(name: &str) -> &str {
-    let end = (0..=MAX_TOPIC_NAME_BYTES + 1).rev().find(|&at| name.is_char_boundary(at));
-    &name[..end.unwrap_or(0)]
 }

@@ -1,3 +1,5 @@
+//! Placement: even, rack-aware, repeatable.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_types::{ClusterId, DirectoryId, IncarnationId, TimestampMs, TopicId, Uuid};

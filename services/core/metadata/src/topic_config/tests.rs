@@ -1,3 +1,5 @@
+//! Topic configs: the table, Kafka's messages, defaults, descriptions.
+
 use proptest::prelude::*;
 
 use super::*;

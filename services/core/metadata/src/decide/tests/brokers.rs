@@ -213,6 +213,9 @@ fn a_heartbeat_ends_the_grace_period() {
 #[test]
 fn a_new_active_controller_gives_everybody_a_full_session() {
     let mut world = World::with_nodes([1]);
+    world.pass_ms(60_000);
+    world.soft = Soft::new_leader(&world.image, world.now);
+    assert_eq!(world.deadline(), Some(world.now.monotonic + Duration::from_secs(9)));
     world.submit(Command::RegisterGateway(gateway(1, 1)));
     world.pass_ms(60_000);
     world.soft = Soft::new_leader(&world.image, world.now);

@@ -88,3 +88,17 @@ fn listeners_that_would_give_two_nodes_one_address_are_refused() {
     let registration = GatewayRegistration { listeners, ..good };
     assert_eq!(world.submit(Command::RegisterGateway(registration)).1, Reply::Done);
 }
+
+#[test]
+fn two_broker_processes_at_one_address_are_not_let_in_but_two_gateways_are() {
+    let mut world = World::new();
+    let own =
+        |id, life| GatewayRegistration { own_storage_node: Some(NodeId(id)), ..gateway(id, life) };
+    assert_eq!(world.submit(Command::RegisterGateway(own(1, 1))).1, Reply::Done);
+    let (events, reply) = world.submit(Command::RegisterGateway(own(2, 1)));
+    assert_eq!((events, refused(reply)), (vec![], ErrorCode::InvalidRegistration));
+    assert_eq!(world.submit(Command::RegisterGateway(own(1, 2))).1, Reply::Done);
+    // Behind a load balancer, gateways without nodes of their own share an address.
+    assert_eq!(world.submit(Command::RegisterGateway(gateway(3, 1))).1, Reply::Done);
+    assert_eq!(world.submit(Command::RegisterGateway(gateway(4, 1))).1, Reply::Done);
+}

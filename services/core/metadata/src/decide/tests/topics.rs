@@ -183,6 +183,9 @@ fn assignments_by_hand_follow_kafkas_rules() {
     ] {
         assert_eq!(refusal(world.create(wish.clone())).0, code, "{wish:?}");
     }
+    let unknown =
+        "The manual partition assignment includes broker 3, but no such broker is registered.";
+    assert_eq!(refusal(world.create(by_hand(&[(0, &[2, 3])]))).1, unknown);
     let made = world.create(by_hand(&[(1, &[1, 2]), (0, &[2, 1])])).unwrap();
     assert_eq!((made.partitions, made.replication_factor), (2, 2));
     let leaders = |world: &World| -> Vec<Option<NodeId>> {
@@ -284,4 +287,19 @@ fn configs_are_set_and_reset_and_a_change_of_nothing_is_no_event() {
     assert_eq!(configs.keys().collect::<Vec<_>>(), ["segment.ms"]);
     let (events, outcomes) = world.topics(alter("segment.ms", Some("0"), false));
     assert_eq!((events, refusal(outcomes[0].clone()).0), (vec![], ErrorCode::InvalidConfig));
+}
+
+#[test]
+fn more_topics_than_a_request_may_have_get_one_answer() {
+    let mut world = World::with_nodes([1]);
+    let topics = vec![topic("t"); MAX_TOPICS_PER_REQUEST + 1];
+    let (events, reply) = world.submit(Command::CreateTopics { topics, validate_only: false });
+    assert_eq!((events, refused(reply)), (vec![], ErrorCode::PolicyViolation));
+}
+
+#[test]
+fn what_a_client_sent_is_not_echoed_without_end() {
+    let mut world = World::with_nodes([1]);
+    let (_, message) = refusal(world.create(with_config(&"ä".repeat(30_000), "1")));
+    assert!(message.len() <= crate::command::MAX_REFUSAL_BYTES + 3);
 }
