@@ -1,0 +1,269 @@
+//! One connection: reads requests, lets them overlap, answers them in their order.
+//!
+//! Invariant: answers leave in the order of their requests; a client that sends without reading is not read any further;
+//! whatever a client sends, it ends at most its own connection, with one line in the log.
+//! Deliberately does not know any API.
+
+mod accept;
+mod frame_reader;
+mod memory;
+mod region;
+mod slots;
+mod timer;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt, StreamExt};
+use ottla_kafka_wire::frames::{FrameError, decode_request_header};
+use ottla_kafka_wire::{ApiKey, Reader};
+use ottla_runtime::seams::NetStream;
+use tower::{Service, ServiceExt};
+use tracing::{Span, debug, info, warn};
+
+pub(crate) use accept::{Port, accept};
+use frame_reader::{FrameReader, Incoming, ReadError};
+pub(crate) use memory::{MemoryBudget, MemoryPermit};
+pub(crate) use slots::Slots;
+use timer::Timer;
+use writer::{WriteError, Writer};
+
+use crate::answer::{Answer, Frame};
+use crate::gateway::{Gateway, Phases};
+use crate::handlers::unsupported_api_versions;
+use crate::layers::Stacks;
+use crate::request::{Call, Peer, Request, cut_client_id};
+use crate::router::Route;
+
+/// Requests of one connection that are worked on at a time; then it is not read.
+const MAX_IN_FLIGHT_REQUESTS: usize = 128;
+/// Bytes of the requests of one connection that are worked on at a time; then it is not read.
+const MAX_IN_FLIGHT_BYTES: usize = 32 << 20;
+/// Answers in one write.
+const MAX_ANSWERS_PER_WRITE: usize = 64;
+/// A frame that began must be complete after this time.
+const FRAME_DEADLINE: Duration = Duration::from_secs(30);
+/// Memory that the decoded form of one request may take besides its bytes: this, and twice the bytes.
+const MAX_DECODED_BYTES: usize = 8 << 20;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the client closed")]
+    ByClient,
+    #[error("nothing came for {} s (connections.max.idle.ms)", .0.as_secs())]
+    Idle(Duration),
+    #[error("a request was not complete after {} s", FRAME_DEADLINE.as_secs())]
+    SlowRequest,
+    #[error("the gateway stops")]
+    Stopping,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// A connection.
+pub(crate) struct Connection {
+    gateway: Arc<Gateway>,
+    peer: Arc<Peer>,
+    stream: Box<dyn NetStream>,
+    frames: FrameReader,
+    stacks: Stacks,
+    writer: Writer,
+    in_flight: FuturesOrdered<BoxFuture<'static, (usize, Answer)>>,
+    bytes_in_flight: usize,
+    /// Read, and waiting for a place of its class.
+    waiting: Option<Request>,
+    timer: Timer,
+    phases: Phases,
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub(crate) fn new(gateway: Arc<Gateway>, peer: Arc<Peer>, stream: Box<dyn NetStream>) -> Self {
+        let limits = &gateway.config.limits;
+        Self {
+            peer,
+            stream,
+            frames: FrameReader::new(limits.max_request_bytes, gateway.memory.clone()),
+            stacks: gateway.stacks(),
+            writer: Writer {
+                clock: gateway.seams.clock.clone(),
+                tasks: gateway.seams.tasks.clone(),
+                patience: limits.max_idle,
+            },
+            in_flight: FuturesOrdered::new(),
+            bytes_in_flight: 0,
+            waiting: None,
+            timer: Timer::new(gateway.seams.clock.clone(), limits.max_idle, FRAME_DEADLINE),
+            phases: gateway.phases.clone(),
+            gateway,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        let (listener, address) = (&self.peer.listener, self.peer.address);
+        match end {
+            End::ByClient | End::Idle(_) | End::Stopping => {
+                debug!(%listener, %address, reason = %end, "connection ended");
+            }
+            End::Read(ReadError::Io(_)) | End::Write(WriteError::Io(_)) => {
+                debug!(%listener, %address, reason = %end, "connection broke");
+            }
+            End::Write(WriteError::Region(_)) => {
+                warn!(%listener, %address, reason = %end, "connection closed");
+            }
+            _ => info!(%listener, %address, reason = %end, "connection closed"),
+        }
+    }
+
+    /// Waits for the next thing that happens, and deals with it.
+    async fn step(&mut self) -> Result<(), End> {
+        let may_read = self.may_read();
+        let is_empty = self.in_flight.is_empty();
+        let frame_began = may_read && self.frames.is_in_frame();
+        self.timer.arm(frame_began, !is_empty || self.waiting.is_some());
+        let is_closing = self.phases.is_closing();
+        if is_closing && is_empty && self.waiting.is_none() {
+            return Err(End::Stopping);
+        }
+        tokio::select! {
+            biased;
+            Some((bytes, answer)) = self.in_flight.next(), if !is_empty => {
+                self.bytes_in_flight -= bytes;
+                self.answer(answer).await
+            }
+            () = place(&mut self.stacks, self.waiting.as_ref()), if self.waiting.is_some() => {
+                self.start_waiting();
+                Ok(())
+            }
+            frame = self.frames.next(&mut *self.stream), if may_read && !is_closing => {
+                match frame? {
+                    Incoming::Frame(frame, memory) => self.take_in(frame, memory),
+                    Incoming::Part => Ok(()),
+                    Incoming::End => Err(End::ByClient),
+                }
+            }
+            () = self.phases.closing(), if !is_closing => Ok(()),
+            () = self.timer.due() => self.timer.check(frame_began),
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        self.waiting.is_none()
+            && self.in_flight.len() < MAX_IN_FLIGHT_REQUESTS
+            && self.bytes_in_flight < MAX_IN_FLIGHT_BYTES
+            && !self.timer.is_muted()
+    }
+
+    /// Reads the header and finds the route.
+    fn take_in(&mut self, frame: Bytes, memory: MemoryPermit) -> Result<(), End> {
+        self.timer.touch();
+        let heap = MAX_DECODED_BYTES.saturating_add(frame.len().saturating_mul(2));
+        let mut body = Reader::with_heap_budget(frame, heap);
+        let header = decode_request_header(&mut body).map_err(ReadError::Frame)?;
+        let key = ApiKey::from_code(header.api_key).ok_or(ReadError::Frame(
+            FrameError::UnknownApiKey { api_key: header.api_key, api_version: header.api_version },
+        ))?;
+        let call = Call {
+            gateway: self.gateway.clone(),
+            key,
+            version: header.api_version,
+            correlation_id: header.correlation_id,
+            client_id: cut_client_id(header.client_id),
+            peer: self.peer.clone(),
+            span: Span::none(),
+        };
+        let route = Route::find(key);
+        match route.filter(|route| route.served().contains(&call.version)) {
+            Some(route) => {
+                self.waiting = Some(Request { route, call, body, memory });
+                Ok(())
+            }
+            None if key == ApiKey::ApiVersions => {
+                self.in_flight.push_back(async move { (0, unsupported_api_versions(&call)) }.boxed());
+                Ok(())
+            }
+            None => Err(End::Refused(refusal(&call, route))),
+        }
+    }
+
+    /// The place of its class is there: the request starts. Its body is read in `call`, so requests reach the storage
+    /// nodes in the order of their frames.
+    fn start_waiting(&mut self) {
+        let Some(request) = self.waiting.take() else { return };
+        let bytes = request.body.remaining();
+        self.bytes_in_flight += bytes;
+        let answer = self.stacks.of(request.route.class).call(request);
+        let answer = answer.map(move |result| match result {
+            Ok(answer) => (bytes, answer),
+            Err(never) => match never {},
+        });
+        self.in_flight.push_back(answer.boxed());
+    }
+
+    /// Sends an answer, and those behind it that are ready as well.
+    async fn answer(&mut self, first: Answer) -> Result<(), End> {
+        let mut frames = Vec::new();
+        let mut refused = self.collect(first, &mut frames);
+        while refused.is_none() && frames.len() < MAX_ANSWERS_PER_WRITE {
+            let Some(Some((bytes, answer))) = self.in_flight.next().now_or_never() else { break };
+            self.bytes_in_flight -= bytes;
+            refused = self.collect(answer, &mut frames);
+        }
+        if !frames.is_empty() {
+            self.writer.send(&mut *self.stream, frames).await?;
+            self.timer.touch();
+        }
+        refused.map_or(Ok(()), |reason| Err(End::Refused(reason)))
+    }
+
+    /// Keeps a frame to be sent, or says why the connection must end.
+    fn collect(&mut self, answer: Answer, frames: &mut Vec<Frame>) -> Option<String> {
+        match answer {
+            Answer::Send(frame) => {
+                if let Some(pause) = frame.mute {
+                    self.timer.mute(pause);
+                }
+                frames.push(frame);
+                None
+            }
+            Answer::Silent => None,
+            Answer::Close(reason) => Some(reason),
+        }
+    }
+}
+
+/// Completes when there is a place for the request.
+async fn place(stacks: &mut Stacks, request: Option<&Request>) {
+    let Some(request) = request else { return };
+    match stacks.of(request.route.class).ready().await {
+        Ok(_) => {}
+        Err(never) => match never {},
+    }
+}
+
+fn refusal(call: &Call, route: Option<&Route>) -> String {
+    let (key, version) = (call.key, call.version);
+    match route {
+        None => format!("{key} (api key {}) is not served", key.code()),
+        Some(route) => format!(
+            "{key} version {version} is not served, only {} to {}; update the client (Kafka 4 refuses it as well)",
+            route.served().start(),
+            route.served().end()
+        ),
+    }
+}

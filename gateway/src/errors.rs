@@ -1,0 +1,81 @@
+//! What a Kafka client should see when a call to another role failed.
+//!
+//! Invariant: a client that can go on by trying again gets a code that makes it try again, after a look at the metadata where
+//! that helps. Produce never answers UNKNOWN_SERVER_ERROR: clients take that for the loss of the batch.
+//! Deliberately does not know the domain's refusals: they are codes already.
+
+use ottla_api::CallError;
+use ottla_types::ErrorCode;
+
+/// For Produce. Clients look for a new leader and send again after NOT_LEADER_OR_FOLLOWER; sequence numbers keep a batch that
+/// did arrive from being appended twice. After REQUEST_TIMED_OUT they know that it may have arrived.
+pub(crate) const fn for_produce(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::Unreachable { .. }
+        | CallError::Overloaded(_)
+        | CallError::NotActive { .. }
+        | CallError::Stopping => ErrorCode::NotLeaderOrFollower,
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        CallError::Malformed(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// For Fetch: Kafka's consumer throws on every code that it does not expect there, so there are two only.
+pub(crate) const fn for_fetch(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::Malformed(_) => ErrorCode::KafkaStorageError,
+        _ => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+/// For ListOffsets and other questions about single partitions, whose clients take every retriable code.
+pub(crate) const fn for_partition(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        CallError::Malformed(_) => ErrorCode::KafkaStorageError,
+        _ => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+/// For what the active controller decides.
+pub(crate) const fn for_controller(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        CallError::Malformed(_) => ErrorCode::UnknownServerError,
+        // Clients look for the controller and try again.
+        _ => ErrorCode::NotController,
+    }
+}
+
+/// For what a storage node as a whole is asked.
+pub(crate) const fn for_node(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        CallError::Malformed(_) => ErrorCode::UnknownServerError,
+        _ => ErrorCode::CoordinatorNotAvailable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn every_failed_call_makes_clients_try_again() {
+        let errors = [
+            CallError::Unreachable { peer: "node 1".into(), cause: "refused".into() },
+            CallError::TimedOut(Duration::from_secs(1)),
+            CallError::Overloaded("node 1".into()),
+            CallError::NotActive { active: None },
+            CallError::Stopping,
+            CallError::Malformed("x".into()),
+        ];
+        for error in &errors {
+            assert!(for_produce(error).is_retriable(), "{error}");
+            assert!(for_fetch(error).is_retriable(), "{error}");
+            assert!(for_partition(error).is_retriable(), "{error}");
+            assert_ne!(for_produce(error), ErrorCode::UnknownServerError);
+        }
+    }
+}

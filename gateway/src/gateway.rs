@@ -1,0 +1,141 @@
+//! What all connections of a gateway share.
+//!
+//! Invariant: nothing here is changed by a request, but counters. Deliberately has no behaviour of its own: see the handlers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ottla_api::metadata_follower::MetadataFollower;
+use ottla_api::{CallError, Controller};
+use ottla_metadata::Image;
+use ottla_runtime::Seams;
+use ottla_types::{IncarnationId, Uuid};
+use tokio::sync::watch;
+
+use crate::backend::Backends;
+use crate::config::GatewayConfig;
+use crate::connection::{MemoryBudget, Slots};
+use crate::handlers::AddressBook;
+use crate::layers::{AllowAll, Stacks};
+
+/// What all connections of a gateway share.
+pub(crate) struct Gateway {
+    /// What it was told at its start.
+    pub(crate) config: GatewayConfig,
+    /// This life of the process.
+    pub(crate) incarnation: IncarnationId,
+    /// The machine.
+    pub(crate) seams: Seams,
+    /// The quorum.
+    pub(crate) controller: Arc<dyn Controller>,
+    /// The storage nodes.
+    pub(crate) backends: Backends,
+    /// Memory for requests.
+    pub(crate) memory: MemoryBudget,
+    /// Connections.
+    pub(crate) slots: Arc<Slots>,
+    /// Where the gateway is in its life.
+    pub(crate) phases: Phases,
+    /// Where clients find the storage nodes.
+    pub(crate) addresses: AddressBook,
+    /// What is known of the cluster.
+    pub(crate) metadata: MetadataFollower,
+    stacks: Mutex<Stacks>,
+}
+
+/// What a gateway is made of.
+pub(crate) struct Parts {
+    pub(crate) config: GatewayConfig,
+    pub(crate) seams: Seams,
+    pub(crate) controller: Arc<dyn Controller>,
+    pub(crate) backends: Backends,
+    pub(crate) metadata: MetadataFollower,
+    pub(crate) phases: Phases,
+}
+
+impl Gateway {
+    /// A gateway that serves nobody yet.
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let Parts { config, seams, controller, backends, metadata, phases } = parts;
+        let limits = config.limits;
+        let stacks = Stacks::new(&seams.clock, &(Arc::new(AllowAll) as _));
+        Arc::new(Self {
+            incarnation: IncarnationId(Uuid::from_random(seams.rng.next_u128())),
+            memory: MemoryBudget::new(limits.queued_request_bytes, limits.max_request_bytes),
+            slots: Slots::new(limits),
+            addresses: AddressBook::default(),
+            stacks: Mutex::new(stacks),
+            config,
+            seams,
+            controller,
+            backends,
+            phases,
+            metadata,
+        })
+    }
+
+    /// The layers, for a new connection.
+    pub(crate) fn stacks(&self) -> Stacks {
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The cluster as this gateway knows it.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.metadata.image()
+    }
+
+    /// Waits until this gateway's image is so.
+    ///
+    /// # Errors
+    /// It was not within `limit`, or the metadata are followed no more.
+    pub(crate) async fn wait_until(
+        &self,
+        limit: Duration,
+        holds: impl Fn(&Image) -> bool + Send,
+    ) -> Result<Arc<Image>, CallError> {
+        tokio::select! {
+            found = self.metadata.wait_until(holds) => found.map_err(|_| CallError::Stopping),
+            () = self.seams.clock.sleep(limit) => Err(CallError::TimedOut(limit)),
+        }
+    }
+}
+
+/// Where a gateway is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Takes connections.
+    Serving,
+    /// Takes none, reads no more requests, and finishes those it has.
+    Closing,
+}
+
+/// The phases of a gateway: written by the service, watched by connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Phases {
+    sender: Arc<watch::Sender<Phase>>,
+    receiver: watch::Receiver<Phase>,
+}
+
+impl Phases {
+    /// Serving.
+    pub(crate) fn new() -> Self {
+        let (sender, receiver) = watch::channel(Phase::Serving);
+        Self { sender: Arc::new(sender), receiver }
+    }
+
+    /// From now on no request is read.
+    pub(crate) fn close(&self) {
+        self.sender.send_replace(Phase::Closing);
+    }
+
+    /// Whether no request is to be read.
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.receiver.borrow() == Phase::Closing
+    }
+
+    /// Completes when no request is to be read any more.
+    pub(crate) async fn closing(&mut self) {
+        // The sender lives as long as `self`.
+        _ = self.receiver.wait_for(|phase| *phase == Phase::Closing).await;
+    }
+}

@@ -1,0 +1,86 @@
+//! One file for each API: what Kafka 4.3.1 answers, in all its versions.
+//!
+//! Invariant: a handler keeps nothing between requests. Deliberately knows no socket and no storage: it asks the roles through
+//! their traits.
+
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod nodes;
+mod produce;
+mod readiness;
+mod topic_command;
+mod topics;
+
+use std::time::Duration;
+
+use ottla_metadata::topic_config::{ConfigSource, Kind};
+
+pub(crate) use api_versions::{ApiVersions, unsupported_api_versions};
+pub(crate) use create_partitions::CreatePartitions;
+pub(crate) use create_topics::CreateTopics;
+pub(crate) use delete_topics::DeleteTopics;
+pub(crate) use describe_cluster::DescribeCluster;
+pub(crate) use describe_configs::DescribeConfigs;
+pub(crate) use describe_log_dirs::DescribeLogDirs;
+pub(crate) use describe_topic_partitions::DescribeTopicPartitions;
+pub(crate) use fetch::Fetch;
+pub(crate) use init_producer_id::InitProducerId;
+pub(crate) use list_offsets::ListOffsets;
+pub(crate) use metadata::Metadata;
+pub(crate) use nodes::AddressBook;
+pub(crate) use produce::{Produce, producers};
+
+/// The longest wait that a request may ask for; more is cut to this.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// Time that a backend gets besides the wait that the request asks for.
+const BACKEND_TIME: Duration = Duration::from_secs(10);
+/// Kafka's node id of an ordinary consumer.
+const CONSUMER: i32 = -1;
+/// Kafka's topics of its own; clients read but do not write them.
+const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+/// "No operations told" in fields of authorized operations.
+const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
+/// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS as Kafka's bits.
+const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE as Kafka's bits.
+const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
+
+/// A client's wait in milliseconds, within bounds.
+fn wait_of(ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LONGEST_WAIT)
+}
+
+fn is_internal(topic: &str) -> bool {
+    INTERNAL_TOPICS.contains(&topic)
+}
+
+/// Kafka's number of a config's source (`DescribeConfigsResponse.ConfigSource`).
+const fn config_source(source: ConfigSource) -> i8 {
+    match source {
+        ConfigSource::DynamicTopic => 1,
+        ConfigSource::StaticBroker => 4,
+        ConfigSource::Default => 5,
+    }
+}
+
+/// Kafka's number of a config's type (`DescribeConfigsResponse.ConfigType`).
+const fn config_kind(kind: Kind) -> i8 {
+    match kind {
+        Kind::Boolean => 1,
+        Kind::String => 2,
+        Kind::Int => 3,
+        Kind::Long => 5,
+        Kind::Double => 6,
+        Kind::List => 7,
+    }
+}

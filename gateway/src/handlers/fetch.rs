@@ -1,0 +1,146 @@
+//! Fetch: records leave as the storage nodes give them, from memory or from a region of a file.
+//!
+//! Fetch sessions (KIP-227) are not served: every answer says session 0, after which clients send whole requests. Replicas do
+//! not fetch here: replication has a service of its own.
+
+use std::collections::HashSet;
+
+use ottla_api::storage::{
+    FetchPartition as StoragePartition, FetchPartitionResult, FetchRequest as StorageRequest,
+    FetchedRecords, IsolationLevel,
+};
+use ottla_kafka_wire::messages::fetch_request::{FetchPartition, FetchRequest};
+use ottla_metadata::Image;
+use ottla_metadata::image::Topic;
+use ottla_types::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicPartition};
+
+use super::{BACKEND_TIME, CONSUMER, topics, wait_of};
+use crate::answer::Answer;
+use crate::backend::{FanOut, target};
+use crate::errors;
+use crate::request::Call;
+use crate::router::Handle;
+
+mod response;
+
+/// First version in which topics go by id.
+const FIRST_WITH_TOPIC_IDS: i16 = 13;
+/// First version in which a replica says who it is in a tagged field.
+const FIRST_WITH_REPLICA_STATE: i16 = 15;
+
+/// The handler.
+pub(crate) struct Fetch;
+
+impl Handle for Fetch {
+    type Request = FetchRequest;
+
+    async fn handle(call: Call, request: FetchRequest) -> Answer {
+        if let Some(error) = refused(&call, &request) {
+            return response::refusal(&call, &request, error);
+        }
+        let image = call.gateway.image();
+        let results = run(&call, &image, &request).await;
+        response::answer(&call, &image, request, results)
+    }
+}
+
+/// What is refused as a whole.
+fn refused(call: &Call, request: &FetchRequest) -> Option<ErrorCode> {
+    let replica = match call.version {
+        FIRST_WITH_REPLICA_STATE.. => request.replica_state.replica_id,
+        _ => request.replica_id,
+    };
+    if replica > CONSUMER {
+        return Some(ErrorCode::ClusterAuthorizationFailed);
+    }
+    (request.session_id != 0).then_some(ErrorCode::FetchSessionIdNotFound)
+}
+
+async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPartitionResult> {
+    let wait = wait_of(request.max_wait_ms);
+    let isolation = match request.isolation_level {
+        0 => IsolationLevel::ReadUncommitted,
+        _ => IsolationLevel::ReadCommitted,
+    };
+    let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
+        let count = partitions.len();
+        let storage = call.gateway.backends.get(node, image);
+        let context = call.context(wait + BACKEND_TIME);
+        let request = StorageRequest {
+            max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: request.min_bytes,
+            max_bytes: request.max_bytes.min(call.gateway.config.max_fetch_bytes),
+            isolation,
+            rack: request.rack_id.clone(),
+            partitions,
+        };
+        async move {
+            let Some(storage) = storage else {
+                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
+            };
+            match storage.fetch(context, request).await {
+                Ok(response) => response.partitions,
+                Err(error) => vec![refusal(errors::for_fetch(&error)); count],
+            }
+        }
+    };
+    plan(call, image, request).run(ask, refusal(ErrorCode::KafkaStorageError)).await
+}
+
+fn plan(
+    call: &Call,
+    image: &Image,
+    request: &FetchRequest,
+) -> FanOut<StoragePartition, FetchPartitionResult> {
+    let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
+    let mut plan = FanOut::with_capacity(count);
+    let mut seen = HashSet::with_capacity(count);
+    for topic in &request.topics {
+        let by_id = call.version >= FIRST_WITH_TOPIC_IDS;
+        let found = topics::find(image, by_id, &topic.topic, topic.topic_id);
+        for asked in &topic.partitions {
+            match found.and_then(|topic| destination(call, topic, asked, &mut seen)) {
+                Ok((node, item)) => plan.ask(node, item),
+                Err(error) => plan.answer(refusal(error)),
+            }
+        }
+    }
+    plan
+}
+
+fn destination(
+    call: &Call,
+    topic: &Topic,
+    asked: &FetchPartition,
+    seen: &mut HashSet<TopicPartition>,
+) -> Result<(NodeId, StoragePartition), ErrorCode> {
+    let (partition, state) = topics::partition(topic, asked.partition)?;
+    if !seen.insert(partition) {
+        return Err(ErrorCode::NotLeaderOrFollower);
+    }
+    let node = target(&call.peer, state).ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let item = StoragePartition {
+        partition,
+        current_leader_epoch: LeaderEpoch(asked.current_leader_epoch),
+        fetch_offset: Offset(asked.fetch_offset),
+        last_fetched_epoch: LeaderEpoch(asked.last_fetched_epoch),
+        max_bytes: asked.partition_max_bytes,
+    };
+    Ok((node, item))
+}
+
+/// What Kafka says beside an error.
+fn refusal(error: ErrorCode) -> FetchPartitionResult {
+    FetchPartitionResult {
+        partition: ottla_api::storage::topic_partition(Default::default(), -1),
+        error,
+        high_watermark: Offset::NONE,
+        last_stable_offset: Offset::NONE,
+        log_start_offset: Offset::NONE,
+        aborted: None,
+        diverging_epoch: None,
+        current_leader: None,
+        preferred_read_replica: None,
+        records: FetchedRecords::empty(),
+    }
+}

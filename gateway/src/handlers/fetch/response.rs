@@ -1,0 +1,139 @@
+//! Encodes the answer to a Fetch.
+//!
+//! Invariant: records are neither copied nor looked at; "no records" is an empty field, never null, which some clients do not
+//! expect. Deliberately does not know where the results came from.
+
+use ottla_api::storage::{FetchPartitionResult, FetchedRecords};
+use ottla_kafka_wire::Chunk;
+use ottla_kafka_wire::fetch::{Fetched, FetchedPartition, FetchedTopic};
+use ottla_kafka_wire::messages::fetch_request::{FetchRequest, FetchTopic};
+use ottla_kafka_wire::messages::fetch_response::{
+    AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+use ottla_metadata::Image;
+use ottla_types::{ErrorCode, NodeId, Offset, ProducerId};
+
+use crate::answer::{Answer, Frame, Region};
+use crate::handlers::nodes::nodes_for;
+use crate::request::Call;
+
+/// First version with a code for the answer as a whole.
+const FIRST_WITH_ERROR: i16 = 7;
+/// First version that names another replica to read from.
+const FIRST_WITH_READ_REPLICA: i16 = 11;
+/// First version in which an error names the new leader, and a truncation the diverging epoch.
+const FIRST_WITH_LEADER: i16 = 12;
+/// First version that says where the new leader is.
+const FIRST_WITH_ENDPOINTS: i16 = 16;
+
+/// The answer to a request that is refused as a whole.
+pub(super) fn refusal(call: &Call, request: &FetchRequest, error: ErrorCode) -> Answer {
+    let refused = |topic: &FetchTopic| FetchedTopic {
+        topic: topic.topic.clone(),
+        topic_id: topic.topic_id,
+        partitions: topic.partitions.iter().map(|asked| refused(asked.partition, error)).collect(),
+    };
+    let one_by_one = call.version < FIRST_WITH_ERROR;
+    let topics = request.topics.iter().filter(|_| one_by_one).map(refused).collect();
+    let response = Fetched { error_code: error.code(), topics, ..Default::default() };
+    call.answer_with(|writer| response.encode(writer, call.version))
+}
+
+fn refused(partition_index: i32, error: ErrorCode) -> FetchedPartition {
+    let error_code = error.code();
+    let head =
+        PartitionData { partition_index, error_code, high_watermark: -1, ..Default::default() };
+    FetchedPartition { head, records: Vec::new() }
+}
+
+/// The answer with these results, in the order of the request.
+pub(super) fn answer(
+    call: &Call,
+    image: &Image,
+    request: FetchRequest,
+    results: Vec<FetchPartitionResult>,
+) -> Answer {
+    let node_endpoints = endpoints(call, image, &results);
+    let mut results = results.into_iter();
+    let mut regions = Vec::new();
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for (asked, mut result) in topic.partitions.iter().zip(&mut results) {
+            let records = std::mem::replace(&mut result.records, FetchedRecords::empty());
+            let head = head(call, asked.partition, result);
+            partitions.push(FetchedPartition { head, records: chunks(records, &mut regions) });
+        }
+        topics.push(FetchedTopic { topic: topic.topic, topic_id: topic.topic_id, partitions });
+    }
+    let response = Fetched { topics, node_endpoints, ..Default::default() };
+    match call.answer_with(|writer| response.encode(writer, call.version)) {
+        Answer::Send(frame) => Answer::Send(Frame { regions, ..frame }),
+        other => other,
+    }
+}
+
+/// Records as chunks: bytes where they are in memory, a hole where they are in a file.
+fn chunks(records: FetchedRecords, regions: &mut Vec<Region>) -> Vec<Chunk> {
+    match records {
+        FetchedRecords::Bytes(pieces) => pieces.into_iter().map(Chunk::Bytes).collect(),
+        FetchedRecords::Region { file, position, len } => {
+            let tag = regions.len() as u64;
+            regions.push(Region { file, position, len });
+            vec![Chunk::External { len, tag }]
+        }
+    }
+}
+
+fn head(call: &Call, partition_index: i32, result: FetchPartitionResult) -> PartitionData {
+    let has_leader = call.version >= FIRST_WITH_LEADER;
+    let aborted = |(producer, first): (ProducerId, Offset)| AbortedTransaction {
+        producer_id: producer.0,
+        first_offset: first.0,
+    };
+    PartitionData {
+        partition_index,
+        error_code: result.error.code(),
+        high_watermark: result.high_watermark.0,
+        last_stable_offset: result.last_stable_offset.0,
+        log_start_offset: result.log_start_offset.0,
+        diverging_epoch: match result.diverging_epoch.filter(|_| has_leader) {
+            Some((epoch, end)) => EpochEndOffset { epoch: epoch.0, end_offset: end.0 },
+            None => EpochEndOffset::default(),
+        },
+        current_leader: match result.current_leader.filter(|_| has_leader) {
+            Some((leader, epoch)) => {
+                LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 }
+            }
+            None => LeaderIdAndEpoch::default(),
+        },
+        aborted_transactions: result.aborted.map(|list| list.into_iter().map(aborted).collect()),
+        preferred_read_replica: result
+            .preferred_read_replica
+            .filter(|_| call.version >= FIRST_WITH_READ_REPLICA)
+            .unwrap_or(NodeId::NONE)
+            .0,
+        ..Default::default()
+    }
+}
+
+/// Where the new leaders are that the results name.
+fn endpoints(call: &Call, image: &Image, results: &[FetchPartitionResult]) -> Vec<NodeEndpoint> {
+    let is_named = |node: NodeId| {
+        results.iter().any(|result| result.current_leader.is_some_and(|(leader, _)| leader == node))
+    };
+    let none_named = results.iter().all(|result| result.current_leader.is_none());
+    if none_named || call.version < FIRST_WITH_ENDPOINTS {
+        return Vec::new();
+    }
+    let nodes = nodes_for(call, image);
+    let named = nodes.iter().filter(|node| is_named(node.node));
+    named
+        .map(|node| NodeEndpoint {
+            node_id: node.node.0,
+            host: node.endpoint.host.clone(),
+            port: i32::from(node.endpoint.port),
+            rack: node.rack.clone(),
+        })
+        .collect()
+}

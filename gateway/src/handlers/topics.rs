@@ -1,0 +1,44 @@
+//! Topics and partitions in the image, found as clients name them.
+//!
+//! Invariant: from version to version a topic goes by name or by id, never by both. Deliberately asks nobody.
+
+use std::sync::Arc;
+
+use ottla_metadata::Image;
+use ottla_metadata::image::{Partition, Topic};
+use ottla_types::limits::MAX_TOPIC_NAME_BYTES;
+use ottla_types::{ErrorCode, PartitionIndex, TopicId, TopicPartition, Uuid};
+
+/// The topic that a request names by id (where the version has ids) or by name.
+///
+/// # Errors
+/// Kafka's code for a topic that does not exist.
+pub(super) fn find<'a>(
+    image: &'a Image,
+    by_id: bool,
+    name: &str,
+    id: Uuid,
+) -> Result<&'a Arc<Topic>, ErrorCode> {
+    if by_id {
+        image.topics.get(&TopicId(id)).ok_or(ErrorCode::UnknownTopicId)
+    } else {
+        image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)
+    }
+}
+
+/// A partition of a topic.
+///
+/// # Errors
+/// UNKNOWN_TOPIC_OR_PARTITION.
+pub(super) fn partition(topic: &Topic, index: i32) -> Result<(TopicPartition, &Partition), ErrorCode> {
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    let at = usize::try_from(index).map_err(|_| unknown)?;
+    let found = topic.partitions.get(at).ok_or(unknown)?;
+    Ok((TopicPartition { topic: topic.id, partition: PartitionIndex(index) }, found))
+}
+
+/// Kafka's rule for topic names.
+pub(super) fn is_legal_name(name: &str) -> bool {
+    let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    !matches!(name, "" | "." | "..") && name.len() <= MAX_TOPIC_NAME_BYTES && name.bytes().all(is_legal)
+}

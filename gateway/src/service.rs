@@ -1,0 +1,139 @@
+//! Starts a gateway, in a straight line, and ends it in order.
+//!
+//! Invariant: ports are bound before the gateway is told to anybody, and it takes connections only once the cluster knows where
+//! they can go; at the end it leaves the answers of others before it closes.
+//! Deliberately does not know where its configuration and its neighbours come from: the binary composes them.
+
+mod lease;
+mod ports;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_api::metadata_follower::MetadataFollower;
+use ottla_api::{Controller, Storage};
+use ottla_runtime::Seams;
+use ottla_runtime::seams::HostPort;
+use ottla_types::{ListenerName, MetadataOffset, NodeId};
+use tracing::info;
+
+use crate::backend::{Backends, RemoteStorages};
+use crate::config::GatewayConfig;
+use crate::gateway::{Gateway, Parts, Phases};
+use lease::Lease;
+
+/// How long requests may take to be finished after the last one was read.
+const FINISH_LIMIT: Duration = Duration::from_secs(30);
+/// Pause between two looks at whether all connections have ended.
+const FINISH_CHECK: Duration = Duration::from_millis(5);
+
+/// The roles that a gateway talks to.
+pub struct Neighbours {
+    /// The quorum.
+    pub controller: Arc<dyn Controller>,
+    /// The metadata of the process.
+    pub metadata: MetadataFollower,
+    /// The storage node of the same process.
+    pub own_storage: Option<(NodeId, Arc<dyn Storage>)>,
+}
+
+/// Why a gateway did not start: cause, then cure.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is taken.
+    #[error("listener {listener} cannot use {address}: the port is taken; stop what listens there, or set another port in `listeners`")]
+    PortTaken {
+        /// The listener.
+        listener: ListenerName,
+        /// Where it should listen.
+        address: HostPort,
+    },
+    /// An address cannot be listened on.
+    #[error("listener {listener} cannot listen on {address}: {cause}; set an address of this machine in `listeners`")]
+    Bind {
+        /// The listener.
+        listener: ListenerName,
+        /// Where it should listen.
+        address: HostPort,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// Two storage nodes' ports, or a node's and the bootstrap port, would be the same.
+    #[error("listener {listener}: node ports would begin at {first}, which is not a port above {bootstrap}; set ottla.gateway.node.port.first")]
+    NodePorts {
+        /// The listener.
+        listener: ListenerName,
+        /// The first node port.
+        first: u16,
+        /// The listener's own port.
+        bootstrap: u16,
+    },
+}
+
+/// A gateway that serves.
+pub struct GatewayHandle {
+    gateway: Arc<Gateway>,
+    lease: Lease,
+    /// Where clients find it: each listener with its port.
+    pub listeners: Vec<(ListenerName, HostPort)>,
+}
+
+/// Starts a gateway. Its ports are bound when this returns; it takes connections once the cluster knows it
+/// ([`GatewayHandle::ready`]).
+///
+/// # Errors
+/// A port cannot be had.
+pub async fn start(
+    config: GatewayConfig,
+    seams: Seams,
+    neighbours: Neighbours,
+) -> Result<GatewayHandle, StartError> {
+    let Neighbours { controller, metadata, own_storage } = neighbours;
+    let backends = Backends::new(own_storage, Arc::new(RemoteStorages(seams.clone())));
+    let gateway = Gateway::new(Parts {
+        config,
+        seams,
+        controller,
+        backends,
+        metadata,
+        phases: Phases::new(),
+    });
+    let bootstrap = ports::bind_bootstrap(&gateway).await?;
+    let listeners = ports::advertised(&gateway, &bootstrap);
+    let lease = Lease::start(&gateway, ports::registration(&gateway, &listeners));
+    ports::serve(&gateway, bootstrap, lease.registered());
+    Ok(GatewayHandle { gateway, lease, listeners })
+}
+
+impl GatewayHandle {
+    /// Completes when the cluster knows this gateway and connections are taken.
+    pub async fn ready(&self) {
+        self.lease.registered().wait().await;
+    }
+
+    /// Completes when this gateway has replayed the metadata up to an offset.
+    pub async fn replayed(&self, offset: MetadataOffset) {
+        // A follower that stopped replays no more, and nobody can be helped by waiting.
+        _ = self.gateway.metadata.wait_for(offset).await;
+    }
+
+    /// Connections now.
+    pub fn connections(&self) -> usize {
+        self.gateway.slots.count()
+    }
+
+    /// Ends in order: others no longer send clients here, what is in flight is answered, then connections close.
+    pub async fn shut_down(self) {
+        self.lease.drain().await;
+        self.gateway.phases.close();
+        let clock = &self.gateway.seams.clock;
+        let deadline = clock.monotonic() + FINISH_LIMIT;
+        while self.gateway.slots.count() > 0 && clock.monotonic() < deadline {
+            clock.sleep(FINISH_CHECK).await;
+        }
+        let left_over = self.gateway.slots.count();
+        self.lease.say_goodbye().await;
+        info!(left_over, "the gateway stopped");
+    }
+}

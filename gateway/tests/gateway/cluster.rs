@@ -1,0 +1,151 @@
+//! A cluster for one test: a controller, a storage node in the gateway's process, and the gateway.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_api::{Controller, MetadataFollower, Storage};
+use ottla_gateway::{
+    BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, GatewayHandle,
+    ListenerConfig, Neighbours, start,
+};
+use ottla_log_format::BatchBuilder;
+use ottla_metadata::command::{NewTopic, Reply};
+use ottla_metadata::event::{BrokerRegistration, Endpoint};
+use ottla_metadata::{Command, Image};
+use ottla_runtime::Seams;
+use ottla_runtime::seams::HostPort;
+use ottla_types::{
+    BrokerEpoch, DirectoryId, IncarnationId, ListenerName, NodeId, Offset, PartitionIndex,
+    TimestampMs, TopicPartition, Uuid,
+};
+
+use crate::client::Client;
+use crate::controller::FakeController;
+use crate::storage::FakeStorage;
+
+pub(crate) const NODE: NodeId = NodeId(1);
+
+pub(crate) struct Cluster {
+    pub(crate) seams: Seams,
+    pub(crate) controller: Arc<FakeController>,
+    pub(crate) storage: Arc<FakeStorage>,
+    pub(crate) gateway: GatewayHandle,
+    pub(crate) address: HostPort,
+}
+
+struct Configs;
+
+impl BrokerConfigs for Configs {
+    fn describe(&self, node: NodeId) -> Option<Vec<BrokerConfigEntry>> {
+        (node == NODE).then(|| {
+            vec![BrokerConfigEntry {
+                name: "num.io.threads".into(),
+                value: Some("8".into()),
+                default: Some("8".into()),
+                is_set: false,
+                is_sensitive: false,
+                kind: "INT".into(),
+                documentation: None,
+            }]
+        })
+    }
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        Self::with_limits(Seams::real(), ConnectionLimits::default()).await
+    }
+
+    pub(crate) async fn with_limits(seams: Seams, limits: ConnectionLimits) -> Self {
+        let controller = FakeController::new(seams.clock.clone());
+        register_broker(&controller, NODE, 1);
+        let storage = FakeStorage::new(seams.clock.clone());
+        let config = config(limits);
+        let follower = MetadataFollower::start(controller.clone() as Arc<dyn Controller>, &seams);
+        let neighbours = Neighbours {
+            controller: controller.clone(),
+            metadata: follower,
+            own_storage: Some((NODE, storage.clone() as Arc<dyn Storage>)),
+        };
+        let gateway = start(config, seams.clone(), neighbours).await.unwrap();
+        gateway.ready().await;
+        let address = gateway.listeners[0].1.clone();
+        Self { seams, controller, storage, gateway, address }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(&self.seams, &self.address).await
+    }
+
+    /// A topic, made behind the gateway's back and known to it.
+    pub(crate) async fn topic(&self, name: &str, partitions: i32) -> TopicPartition {
+        let topic = NewTopic {
+            name: name.to_owned(),
+            partitions: Some(partitions),
+            replication_factor: None,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        };
+        let command = Command::CreateTopics { topics: vec![topic], validate_only: false };
+        let Reply::Topics(outcomes) = self.controller.command(command).reply else { panic!() };
+        let topic = outcomes[0].as_ref().unwrap().id;
+        self.known().await;
+        TopicPartition { topic, partition: PartitionIndex(0) }
+    }
+
+    /// Waits until the gateway has replayed all.
+    pub(crate) async fn known(&self) {
+        let image: Image = self.controller.image();
+        self.gateway.replayed(image.offset).await;
+    }
+}
+
+pub(crate) fn config(limits: ConnectionLimits) -> GatewayConfig {
+    let name = ListenerName::new("PLAINTEXT");
+    let bind = HostPort::new("127.0.0.1", 0);
+    let listener =
+        ListenerConfig { name, bind: bind.clone(), advertised: bind, node_port_first: None };
+    GatewayConfig {
+        node: NODE,
+        rack: None,
+        listeners: vec![listener],
+        limits,
+        auto_create_topics: true,
+        delete_topics: true,
+        max_fetch_bytes: 55 << 20,
+        max_partitions_per_describe: 2_000,
+        topic_defaults: Default::default(),
+        broker_configs: Arc::new(Configs),
+    }
+}
+
+/// Registers a storage node and unfences it.
+pub(crate) fn register_broker(controller: &FakeController, node: NodeId, life: u128) {
+    let registration = BrokerRegistration {
+        node,
+        incarnation: IncarnationId(Uuid::from_random(life)),
+        rack: Some("r1".into()),
+        directories: vec![DirectoryId(Uuid::from_random(life + 100))],
+        storage_endpoint: Endpoint { host: "127.0.0.1".into(), port: 1 },
+    };
+    let command = Command::RegisterBroker { cluster_id: None, registration };
+    let reply = controller.command(command).reply;
+    let Reply::BrokerRegistered { broker_epoch } = reply else { panic!("{reply:?}") };
+    heartbeat(controller, node, broker_epoch);
+    assert!(controller.image().is_live(node));
+}
+
+fn heartbeat(controller: &FakeController, node: NodeId, broker_epoch: BrokerEpoch) {
+    controller.command(Command::BrokerHeartbeat {
+        node,
+        broker_epoch,
+        caught_up_to: controller.image().offset,
+        want_fence: false,
+        want_shutdown: false,
+    });
+}
+
+/// One batch of one record.
+pub(crate) fn batch(value: &[u8]) -> Bytes {
+    BatchBuilder::new(Offset::ZERO).record(TimestampMs(1), None, Some(value)).build()
+}

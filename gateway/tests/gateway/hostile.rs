@@ -1,0 +1,145 @@
+//! What hostile clients send ends their own connection and nothing else.
+
+use std::sync::Arc;
+
+use ottla_gateway::ConnectionLimits;
+use ottla_kafka_wire::messages::api_versions_request::ApiVersionsRequest;
+use ottla_kafka_wire::messages::api_versions_response::ApiVersionsResponse;
+use ottla_kafka_wire::messages::metadata_request::MetadataRequest;
+use ottla_kafka_wire::{ApiKey, Message, Reader};
+use ottla_runtime::Seams;
+use ottla_runtime::seams::SimClock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::apis::produce;
+use crate::cluster::{Cluster, batch};
+
+async fn still_serves(cluster: &Cluster) {
+    let mut client = cluster.client().await;
+    assert!(!client.ask(9, &MetadataRequest::default()).await.brokers.is_empty());
+}
+
+#[tokio::test]
+async fn a_frame_of_an_impossible_length_closes_the_connection() {
+    let cluster = Cluster::start().await;
+    for prefix in [[0xff; 4], [0x80, 0, 0, 0], [0x7f, 0xff, 0xff, 0xff]] {
+        let mut client = cluster.client().await;
+        client.stream.write_all(&prefix).await.unwrap();
+        assert!(client.is_closed().await);
+    }
+    still_serves(&cluster).await;
+}
+
+#[tokio::test]
+async fn a_request_above_the_limit_is_refused_before_it_is_read() {
+    let limits = ConnectionLimits { max_request_bytes: 1_000, ..Default::default() };
+    let cluster = Cluster::with_limits(Seams::real(), limits).await;
+    let at = cluster.topic("t", 1).await;
+    let mut client = cluster.client().await;
+    client.ask(9, &produce(9, at, 1, batch(&[7; 500]))).await;
+    client.send(9, &produce(9, at, 1, batch(&[7; 2_000]))).await;
+    assert!(client.is_closed().await);
+    assert_eq!(cluster.storage.batches(at).len(), 1);
+}
+
+#[tokio::test]
+async fn garbage_truncation_and_unknown_apis_close_the_connection() {
+    let cluster = Cluster::start().await;
+    let unknown_api = [0, 0, 0, 10, 0x7f, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
+    let unserved_api = [0, 0, 0, 10, 0, 11, 0, 5, 0, 0, 0, 1, 0xff, 0xff];
+    let unknown_version = [0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff];
+    let old_produce = [0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff];
+    let empty = [0, 0, 0, 0];
+    for frame in [&unknown_api[..], &unserved_api, &unknown_version, &old_produce, &empty] {
+        let mut client = cluster.client().await;
+        client.stream.write_all(frame).await.unwrap();
+        assert!(client.is_closed().await, "{frame:?}");
+    }
+    let mut truncated = cluster.client().await;
+    truncated.stream.write_all(&[0, 0, 1, 0, 5]).await.unwrap();
+    truncated.stream.shutdown().await.unwrap();
+    assert!(truncated.is_closed().await);
+    still_serves(&cluster).await;
+}
+
+#[tokio::test]
+async fn a_count_of_two_billion_closes_the_connection_in_every_api_and_version() {
+    let cluster = Cluster::start().await;
+    for key in ApiKey::all() {
+        for version in key.versions() {
+            let mut body = vec![];
+            body.extend_from_slice(&key.code().to_be_bytes());
+            body.extend_from_slice(&version.to_be_bytes());
+            body.extend_from_slice(&[0, 0, 0, 1, 0xff, 0xff, 0]);
+            body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x07].repeat(20));
+            body.extend_from_slice(&i32::MAX.to_be_bytes().repeat(20));
+            let mut frame = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+            frame.extend_from_slice(&body);
+            let mut client = cluster.client().await;
+            client.stream.write_all(&frame).await.unwrap();
+            // Some versions of some requests can be read out of these bytes: an answer is as good as the end.
+            client.stream.shutdown().await.unwrap();
+            let mut rest = Vec::new();
+            client.stream.read_to_end(&mut rest).await.ok();
+        }
+    }
+    still_serves(&cluster).await;
+}
+
+#[tokio::test]
+async fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
+    let cluster = Cluster::start().await;
+    let mut client = cluster.client().await;
+    let frame = [0, 0, 0, 11, 0, 18, 0, 99, 0, 0, 0, 7, 0xff, 0xff, 0];
+    client.stream.write_all(&frame).await.unwrap();
+    let answer = client.frame().await.unwrap();
+    assert_eq!(answer[..4], [0, 0, 0, 7]);
+    let mut reader = Reader::new(answer.slice(4..));
+    let response = ApiVersionsResponse::decode(&mut reader, 0).unwrap();
+    reader.expect_end().unwrap();
+    assert_eq!((response.error_code, response.api_keys.len()), (35, 1));
+    // The client asks again on the same connection.
+    client.ask(0, &ApiVersionsRequest::default()).await;
+}
+
+#[tokio::test]
+async fn a_flooded_gateway_refuses_more_and_serves_those_it_has() {
+    let limits = ConnectionLimits { max_connections: 3, ..Default::default() };
+    let cluster = Cluster::with_limits(Seams::real(), limits).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut client = cluster.client().await;
+        client.ask(9, &MetadataRequest::default()).await;
+        held.push(client);
+    }
+    let mut refused = cluster.client().await;
+    assert!(refused.is_closed().await);
+    held[0].ask(9, &MetadataRequest::default()).await;
+}
+
+fn with_paused_time() -> Seams {
+    Seams { clock: Arc::new(SimClock::new()), ..Seams::real() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_that_never_ends_is_given_up() {
+    let cluster = Cluster::with_limits(with_paused_time(), ConnectionLimits::default()).await;
+    let before = cluster.seams.clock.monotonic();
+    let mut client = cluster.client().await;
+    client.stream.write_all(&[0, 0, 1, 0, 5]).await.unwrap();
+    let mut end = Vec::new();
+    client.stream.read_to_end(&mut end).await.unwrap();
+    let took = cluster.seams.clock.monotonic() - before;
+    assert!(end.is_empty() && (30..60).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed() {
+    let cluster = Cluster::with_limits(with_paused_time(), ConnectionLimits::default()).await;
+    let mut client = cluster.client().await;
+    let before = cluster.seams.clock.monotonic();
+    let mut end = Vec::new();
+    client.stream.read_to_end(&mut end).await.unwrap();
+    let took = cluster.seams.clock.monotonic() - before;
+    assert!((600..1_300).contains(&took.as_secs()), "{took:?}");
+}
