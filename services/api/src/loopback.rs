@@ -1,10 +1,11 @@
 //! For the tests of this crate: a gRPC server on this machine, reached through a wire that can be cut.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ottla_runtime::Seams;
 use ottla_runtime::grpc::{incoming, server};
 use ottla_runtime::seams::{HostPort, NetStream};
+use ottla_runtime::telemetry::{SpanKind, Telemetry, TelemetryOptions, root_span, trace_parent_of};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tonic::service::RoutesBuilder;
@@ -84,4 +85,24 @@ async fn carry(
 #[allow(clippy::disallowed_methods, reason = "the machinery of a test is outside the seams")]
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
+}
+
+/// From here on every request of this process is traced, if its caller says so; nobody collects the spans.
+pub(crate) fn trace_everything() {
+    static TELEMETRY: OnceLock<Telemetry> = OnceLock::new();
+    TELEMETRY.get_or_init(|| {
+        Telemetry::start(&TelemetryOptions {
+            service_name: "test".to_owned(),
+            attributes: Vec::new(),
+            default_endpoint: Some("http://127.0.0.1:1".to_owned()),
+        })
+    });
+}
+
+/// The root span of a request that is sampled.
+pub(crate) fn sampled_request() -> tracing::Span {
+    trace_everything();
+    let span = root_span("gateway", "Request", SpanKind::Server, None, &[]);
+    assert!(trace_parent_of(&span).is_some(), "the span is recorded");
+    span
 }

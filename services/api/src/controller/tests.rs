@@ -2,6 +2,7 @@
 
 mod fake;
 mod finding;
+mod trace;
 mod watching;
 
 use std::sync::Arc;

@@ -4,6 +4,8 @@ mod broken;
 mod fake;
 mod order;
 mod payload;
+mod simulated;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,6 +18,8 @@ pub(super) struct Fake {
     pub(super) active: watch::Sender<Option<NodeId>>,
     /// Commands that were begun here.
     pub(super) begun: watch::Sender<Vec<Command>>,
+    /// The contexts of those commands.
+    pub(super) contexts: Mutex<Vec<RequestContext>>,
     /// Whether commands are answered.
     pub(super) answers: watch::Sender<bool>,
     /// The members, for the status.
@@ -34,6 +36,7 @@ impl Fake {
             node,
             active: watch::Sender::default(),
             begun: watch::Sender::default(),
+            contexts: Mutex::default(),
             answers: watch::Sender::new(true),
             endpoints: Mutex::default(),
             watched: watch::Sender::default(),
@@ -49,11 +52,16 @@ impl Fake {
 
 #[async_trait]
 impl Controller for Fake {
-    async fn submit(&self, _: RequestContext, command: Command) -> Result<Submitted, CallError> {
+    async fn submit(
+        &self,
+        context: RequestContext,
+        command: Command,
+    ) -> Result<Submitted, CallError> {
         let active = *self.active.borrow();
         if active != Some(self.node) && !matches!(command, Command::ControlStreamBroken { .. }) {
             return Err(CallError::NotActive { active });
         }
+        self.contexts.lock().unwrap().push(context);
         self.begun.send_modify(|begun| begun.push(command));
         self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
         Ok(Submitted { reply: Reply::Done, offset: MetadataOffset(self.node.0 as u64) })
