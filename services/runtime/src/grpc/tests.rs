@@ -112,6 +112,9 @@ mod simulated {
             let before = seams.clock.monotonic();
             assert!(ask(channel.clone()).await.is_err());
             assert!(seams.clock.monotonic() - before < Duration::from_secs(6));
+            // The server is told nothing, and lets go as well.
+            seams.clock.sleep(Duration::from_secs(6)).await;
+            assert_eq!(turmoil::established_tcp_stream_count_on("server"), 0);
             turmoil::repair("client", "server");
             while ask(channel.clone()).await.is_err() {
                 seams.clock.sleep(Duration::from_millis(100)).await;

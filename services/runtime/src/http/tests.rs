@@ -43,6 +43,7 @@ impl Running {
 
 #[tokio::test]
 async fn health_is_told_per_role() {
+    assert!(!Health::new().is_ready());
     let server = start().await;
     assert!(
         server.get("/health/ready").await.starts_with("HTTP/1.1 503"),

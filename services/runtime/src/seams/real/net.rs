@@ -32,18 +32,9 @@ impl Net for RealNet {
     fn bind(&self, address: &HostPort) -> BoxFuture<'static, io::Result<Box<dyn Listener>>> {
         let address = address.clone();
         Box::pin(async move {
-            let mut first_error = None;
-            for candidate in listen_candidates(&address).await? {
-                match listen(candidate) {
-                    Ok(listener) => {
-                        return Ok(Box::new(RealListener(listener)) as Box<dyn Listener>);
-                    }
-                    Err(error) if is_missing_family(&error) => _ = first_error.get_or_insert(error),
-                    // A taken port is taken: the next address would be one that nobody expects.
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(first_error.unwrap_or_else(|| no_address(&address)))
+            let candidates = listen_candidates(&address).await?;
+            let listener = listen_on_first(&candidates)?.ok_or_else(|| no_address(&address))?;
+            Ok(Box::new(RealListener(listener)) as Box<dyn Listener>)
         })
     }
 
@@ -91,6 +82,20 @@ async fn listen_candidates(address: &HostPort) -> io::Result<Vec<SocketAddr>> {
         return Ok(wildcards.map(|ip| SocketAddr::new(ip, address.port)).into());
     }
     resolve(address).await
+}
+
+/// Listens on the first address that the machine has; `None` if there is no candidate.
+fn listen_on_first(candidates: &[SocketAddr]) -> io::Result<Option<TcpListener>> {
+    let mut first_error = None;
+    for candidate in candidates {
+        match listen(*candidate) {
+            Ok(listener) => return Ok(Some(listener)),
+            Err(error) if is_missing_family(&error) => _ = first_error.get_or_insert(error),
+            // A taken port is taken: the next address would be one that nobody expects.
+            Err(error) => return Err(error),
+        }
+    }
+    first_error.map_or(Ok(None), Err)
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -239,6 +244,12 @@ mod tests {
         let taken = HostPort::new("127.0.0.1", listener.local_addr().unwrap().port());
         let error = RealNet.bind(&taken).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        let candidates = ["127.0.0.1", "127.0.0.2"];
+        let candidates = candidates.map(|ip| SocketAddr::new(ip.parse().unwrap(), taken.port));
+        let error = listen_on_first(&candidates).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "another address is no way out");
+        let elsewhere: SocketAddr = "192.0.2.1:0".parse().unwrap();
+        assert!(listen_on_first(&[elsewhere, "127.0.0.1:0".parse().unwrap()]).unwrap().is_some());
         drop(listener);
         assert_eq!(
             RealNet.connect(&taken).await.err().unwrap().kind(),
