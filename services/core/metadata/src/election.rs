@@ -35,7 +35,7 @@ pub(crate) fn after_unfencing(
 }
 
 /// R11: the first live member of the ISR, in assignment order.
-pub(crate) fn first_live(
+pub(crate) fn r11_first_live(
     replicas: &[NodeId],
     isr: &[NodeId],
     live: impl Fn(NodeId) -> bool,
@@ -62,7 +62,8 @@ fn rules_1_after_fencing(
         next.isr.retain(|&member| member != node);
     }
     if led {
-        next.leader = first_live(&next.replicas, &next.isr, |other| other != node && live(other));
+        next.leader =
+            r11_first_live(&next.replicas, &next.isr, |other| other != node && live(other));
         next.leader_epoch = next.leader_epoch.next();
     }
     next.partition_epoch = next.partition_epoch.next();
@@ -79,7 +80,7 @@ fn rules_1_after_unfencing(
         return None;
     }
     let leader =
-        first_live(&partition.replicas, &partition.isr, |other| other == node || live(other))?;
+        r11_first_live(&partition.replicas, &partition.isr, |other| other == node || live(other))?;
     Some(Partition {
         leader: Some(leader),
         leader_epoch: partition.leader_epoch.next(),

@@ -160,7 +160,16 @@ fn a_change_of_a_partition_that_makes_sense_is_made_and_told() {
 }
 
 #[test]
-fn a_topic_made_and_deleted_in_one_run_is_told_as_deleted_only() {
+fn r3_a_change_that_was_computed_from_an_older_state_is_ignored() {
+    let (mut image, mut changes) = (image(), Changes::default());
+    image.replay(&changed(Some(1), &[1], 0, 1), &mut changes);
+    image.replay(&changed(Some(2), &[2], 1, 1), &mut changes);
+    let partition = image.partition(TOPIC, PartitionIndex(0)).unwrap();
+    assert_eq!((partition.leader, partition.isr.clone()), (Some(NodeId(1)), nodes(&[1])));
+}
+
+#[test]
+fn r15_a_topic_made_and_deleted_in_one_run_is_told_as_deleted_only() {
     let (mut image, mut changes) = (image(), Changes::default());
     image.replay(&created(OTHER, "x", &[1], &[1]), &mut changes);
     assert!(changes.topics.contains(&OTHER));

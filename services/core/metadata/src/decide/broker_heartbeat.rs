@@ -3,7 +3,7 @@
 //! Invariant (R2): a node is unfenced only once it has replayed its own registration. A node that asked to shut down is not
 //! unfenced again in that life.
 
-use ottla_types::NodeId;
+use ottla_types::{MetadataOffset, NodeId};
 
 use super::Context;
 use super::draft::Draft;
@@ -57,14 +57,18 @@ fn next_state(broker: &Broker, command: &Command, shutting_down: bool) -> Next {
     let Command::BrokerHeartbeat { caught_up_to, want_fence, .. } = *command else {
         return Next::Same;
     };
-    let has_seen_itself = u64::try_from(broker.epoch.0).is_ok_and(|epoch| caught_up_to.0 >= epoch);
     match (broker.fenced, shutting_down) {
         // Leaders cannot move while there is one replica: the node is fenced and may end.
         (false, true) => Next::ShutDown,
         (false, false) if want_fence => Next::Fence,
-        (true, false) if has_seen_itself && !want_fence => Next::Unfence,
+        (true, false) if r2_has_seen_itself(broker, caught_up_to) && !want_fence => Next::Unfence,
         _ => Next::Same,
     }
+}
+
+/// R2: whether a node has replayed its own registration.
+fn r2_has_seen_itself(broker: &Broker, caught_up_to: MetadataOffset) -> bool {
+    u64::try_from(broker.epoch.0).is_ok_and(|epoch| caught_up_to.0 >= epoch)
 }
 
 fn push_event(

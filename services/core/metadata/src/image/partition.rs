@@ -18,7 +18,7 @@ pub(super) fn new(image: &Image, assignment: &Assignment) -> Option<Partition> {
     is_isr_of(replicas, isr).then(|| Partition {
         replicas: replicas.clone(),
         isr: isr.clone(),
-        leader: election::first_live(replicas, isr, |node| image.is_live(node)),
+        leader: election::r11_first_live(replicas, isr, |node| image.is_live(node)),
         leader_epoch: LeaderEpoch(0),
         partition_epoch: PartitionEpoch(0),
     })
@@ -60,13 +60,13 @@ impl Image {
             leader_epoch: *leader_epoch,
             partition_epoch: *partition_epoch,
         };
-        if let (true, Ok(at)) = (self.may_follow(current, &next), usize::try_from(index.0)) {
+        if let (true, Ok(at)) = (self.r3_may_follow(current, &next), usize::try_from(index.0)) {
             self.put_partitions(*id, vec![(at, Arc::new(next))], changes);
         }
     }
 
-    /// Whether one state of a partition may follow another.
-    fn may_follow(&self, current: &Partition, next: &Partition) -> bool {
+    /// R3: whether one state of a partition may follow another: its epoch is newer, and what it says can be.
+    fn r3_may_follow(&self, current: &Partition, next: &Partition) -> bool {
         let leads = |node| next.isr.contains(&node) && self.is_live(node);
         let elected = next.leader != current.leader;
         is_isr_of(&next.replicas, &next.isr)

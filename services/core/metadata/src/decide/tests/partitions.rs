@@ -95,7 +95,7 @@ fn a_fenced_nodes_only_replicas_wait_for_it_and_it_leads_them_again() {
 }
 
 #[test]
-fn a_broken_down_leader_is_followed_by_the_first_live_member_of_the_isr() {
+fn r11_a_broken_down_leader_is_followed_by_the_first_live_member_of_the_isr() {
     let mut world = World::with_nodes([1, 2, 3]);
     world.settings.max_replication_factor = 3;
     world
