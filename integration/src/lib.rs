@@ -3,7 +3,13 @@
 //! Invariant: every process started here is ended here, by its id; everything listens on loopback.
 //! Deliberately not part of what users run.
 
+pub mod admin;
 pub mod bench;
+pub mod cluster;
+pub mod hostile;
+pub mod node;
+pub mod otlp;
 pub mod ports;
 pub mod process;
+pub mod records;
 pub mod wire;

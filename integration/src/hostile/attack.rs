@@ -1,0 +1,263 @@
+//! The attacks themselves, on every port of a cluster of three processes, and what is said of them afterwards.
+//!
+//! Invariant: every port gets its share of the frames; the same seed sends the same bytes to each.
+
+use std::io;
+use std::time::Duration;
+
+use crate::admin::Admin;
+use crate::cluster::{Cluster, listener};
+use crate::hostile::grpc::{Caller, Method, admin_methods, controller_methods, storage_methods};
+use crate::hostile::session::Session;
+use crate::hostile::{CLAIMS, Dice, Sample, mutate, samples};
+use crate::node::Node;
+use crate::process::wait_until;
+use crate::records;
+use crate::wire;
+
+/// The most memory that a process may ever hold under attack, in MB; the README states it.
+pub const RESIDENT_LIMIT_MB: f64 = 512.0;
+/// Connections of one client to a Kafka port at a time; they hide each other's waiting.
+const KAFKA_SESSIONS: u64 = 6;
+/// How long a cluster may take until it serves honest clients again.
+const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);
+/// Begins an HTTP/2 connection: the preface, and settings that leave all as it is.
+const HTTP2_BEGIN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// Requests of the HTTP port.
+const HTTP_SEEDS: [&[u8]; 4] = [
+    b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+    b"POST /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2147483647\r\n\r\nx",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\nx",
+];
+
+/// How thoroughly the claims are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Of each api and version the default body, two encodings of 2³¹−1.
+    Quick,
+    /// All samples, all claims.
+    Thorough,
+}
+
+/// Where a cluster of one controller, one storage node and one gateway listens.
+pub struct Ports {
+    listener: String,
+    node: String,
+    controller: String,
+    storage: String,
+    admin: String,
+    http: Vec<String>,
+    cluster_id: String,
+}
+
+impl Ports {
+    /// Those of a cluster that runs.
+    pub fn of(cluster: &Cluster, cluster_id: &str) -> Self {
+        let [controller, storage, gateway] = &cluster.nodes[..] else {
+            panic!("an attack wants one process a role");
+        };
+        let first = gateway.property("ottla.gateway.node.port.first").parse::<u16>();
+        let node = first.expect("a port is a number") + u16::try_from(storage.id).expect("small");
+        Self {
+            listener: listener(gateway, "PLAINTEXT"),
+            node: format!("127.0.0.1:{node}"),
+            controller: listener(controller, "CONTROLLER"),
+            storage: storage.property("ottla.storage.listener").to_owned(),
+            admin: controller.admin().to_owned(),
+            http: cluster.nodes.iter().map(|node| node.http().to_owned()).collect(),
+            cluster_id: cluster_id.to_owned(),
+        }
+    }
+}
+
+/// Counts of 2³¹−1 at every place of a body of every api and version, to the listener. How many frames.
+pub fn claims(ports: &Ports, depth: Depth) -> io::Result<u64> {
+    let mut all = samples();
+    if depth == Depth::Quick {
+        all.dedup_by_key(|sample| (sample.key, sample.version));
+    }
+    // One of a fixed-length count, one of a compact one.
+    let claims: &'static [&[u8]] =
+        if depth == Depth::Quick { &[CLAIMS[0], CLAIMS[3]] } else { &CLAIMS };
+    let share = |turn: u64| -> io::Result<u64> {
+        let mut session = Session::new(&ports.listener);
+        let mut sent = 0;
+        for sample in all.iter().skip(turn as usize).step_by(KAFKA_SESSIONS as usize) {
+            for frame in sample.claims(claims) {
+                session.send_frame(&frame)?;
+                sent += 1;
+            }
+        }
+        Ok(sent)
+    };
+    in_threads(KAFKA_SESSIONS, share)
+}
+
+/// About `frames` mutated frames, shared out to all ports.
+pub fn mutated(ports: &Ports, frames: u64, seed: u64) -> io::Result<u64> {
+    let all = samples();
+    let kafka = |address: &str, share: u64, seed| {
+        let share = share.div_ceil(KAFKA_SESSIONS);
+        in_threads(KAFKA_SESSIONS, |turn| {
+            mutated_kafka(address, &all, share, Dice(seed ^ turn << 32))
+        })
+    };
+    let calls = |address: &str, methods: Vec<Method>, share: u64, seed: u64| {
+        mutated_calls(address, methods, share / 2, Dice(seed)).and_then(|sent| {
+            Ok(sent + mutated_bytes(address, &http2_seeds(), share / 2, Dice(seed))?)
+        })
+    };
+    std::thread::scope(|scope| {
+        let threads = [
+            scope.spawn(|| kafka(&ports.listener, frames * 35 / 100, seed)),
+            scope.spawn(|| kafka(&ports.node, frames * 30 / 100, seed + 1)),
+            scope.spawn(|| calls(&ports.admin, admin_methods(), frames * 8 / 100, seed + 2)),
+            scope.spawn(|| {
+                let methods = controller_methods(&ports.cluster_id);
+                calls(&ports.controller, methods, frames * 8 / 100, seed + 3)
+            }),
+            scope.spawn(|| calls(&ports.storage, storage_methods(1), frames * 8 / 100, seed + 4)),
+            scope.spawn(|| {
+                let seeds: Vec<_> = HTTP_SEEDS.iter().map(|seed| seed.to_vec()).collect();
+                let share = frames * 11 / 100 / ports.http.len() as u64;
+                let send = |http: &String| mutated_bytes(http, &seeds, share, Dice(seed + 5));
+                ports.http.iter().map(send).sum()
+            }),
+        ];
+        threads.into_iter().map(|thread| thread.join().expect("an attacker does not panic")).sum()
+    })
+}
+
+fn in_threads(count: u64, work: impl Fn(u64) -> io::Result<u64> + Sync) -> io::Result<u64> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..count).map(|turn| scope.spawn(move || work(turn))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("an attacker does not panic")).sum()
+    })
+}
+
+fn mutated_kafka(address: &str, all: &[Sample], frames: u64, mut dice: Dice) -> io::Result<u64> {
+    let mut session = Session::new(address);
+    for _ in 0..frames {
+        let mut frame = all[dice.below(all.len())].frame.clone();
+        mutate(&mut frame, &mut dice);
+        if dice.below(16) > 0 {
+            session.send_frame(&frame)?;
+            continue;
+        }
+        // The length itself is hostile.
+        let mut length =
+            u32::try_from(frame.len()).map_err(io::Error::other)?.to_be_bytes().to_vec();
+        mutate(&mut length, &mut dice);
+        length.extend_from_slice(&frame);
+        session.send(&length, true)?;
+    }
+    Ok(frames)
+}
+
+fn mutated_bytes(address: &str, seeds: &[Vec<u8>], count: u64, mut dice: Dice) -> io::Result<u64> {
+    let mut session = Session::new(address);
+    for _ in 0..count {
+        let mut bytes = seeds[dice.below(seeds.len())].clone();
+        mutate(&mut bytes, &mut dice);
+        session.send(&bytes, dice.below(2) == 0)?;
+    }
+    Ok(count)
+}
+
+fn mutated_calls(
+    address: &str,
+    methods: Vec<Method>,
+    count: u64,
+    mut dice: Dice,
+) -> io::Result<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let caller = Caller::new(address, methods);
+        let mut sent = 0;
+        while sent < count {
+            sent += caller.call(&mut dice).await as u64;
+        }
+        Ok(sent)
+    })
+}
+
+/// The beginning of a connection; a call with headers and a message; frames of other kinds.
+fn http2_seeds() -> Vec<Vec<u8>> {
+    let path = b"/ottla.storage.v1.StorageService/Exchange";
+    let mut headers = vec![0x83, 0x86, 0x44, path.len() as u8];
+    headers.extend_from_slice(path);
+    headers.extend_from_slice(b"\x41\x09localhost\x5f\x10application/grpc\x40\x02te\x08trailers");
+    let mut call = HTTP2_BEGIN.to_vec();
+    call.extend(frame(1, 4, &headers));
+    call.extend(frame(0, 0, &[0, 0, 0, 0, 4, 8, 1, 16, 2]));
+    let mut others = HTTP2_BEGIN.to_vec();
+    others.extend(frame(8, 0, &[0x7f, 0xff, 0xff, 0xff]));
+    others.extend(frame(6, 0, &[7; 8]));
+    others.extend(frame(3, 0, &[0, 0, 0, 8]));
+    others.extend(frame(9, 4, &headers));
+    vec![HTTP2_BEGIN.to_vec(), call, others]
+}
+
+/// A frame of HTTP/2 on stream 1.
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() as u32).to_be_bytes();
+    let mut frame = length[1..].to_vec();
+    frame.extend_from_slice(&[kind, flags, 0, 0, 0, 1]);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Faults of the cluster after an attack: processes that ended, panics, memory above `limit_mb`, no service.
+pub fn faults(cluster: &mut Cluster, limit_mb: f64) -> Vec<String> {
+    let mut faults: Vec<_> =
+        cluster.nodes.iter_mut().flat_map(|node| node_faults(node, limit_mb)).collect();
+    if faults.is_empty() {
+        faults.extend(honest_service(cluster).err().map(|error| format!("no service: {error}")));
+    }
+    faults
+}
+
+fn node_faults(node: &mut Node, limit_mb: f64) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !node.runs() {
+        faults.push(format!("{} ended:\n{}", node.name, node.log_tail()));
+    }
+    let output = node.output();
+    if let Some(panic) = output.lines().find(|line| line.contains("panicked at")) {
+        faults.push(format!("{}: {panic}", node.name));
+    }
+    let peak = node.process().peak_resident_mb();
+    if peak > limit_mb {
+        faults.push(format!("{}: {peak:.0} MB resident, at most {limit_mb:.0}", node.name));
+    }
+    faults
+}
+
+/// A topic of its own takes and gives a record.
+fn honest_service(cluster: &mut Cluster) -> io::Result<()> {
+    cluster.wait_ready();
+    let (bootstrap, topic) = (cluster.bootstrap(), "after-the-attack");
+    wire::retry(RECOVERY_PATIENCE, || {
+        let _ = wire::create_topic(&bootstrap, topic, (1, 1), &[]);
+        let mut leader = records::leader(&bootstrap, topic, 0)?;
+        let offset = records::produce(&mut leader, topic, 0, records::batch(&["honest"], &[]))?;
+        let found = records::read_all(&mut leader, topic, 0, offset)?;
+        match found.first() {
+            Some((_, value)) if &value[..] == b"honest" => Ok(()),
+            _ => Err(io::Error::other("another record came back")),
+        }
+    })
+}
+
+/// The cluster's id, once a controller tells it.
+pub fn cluster_id(cluster: &Cluster) -> String {
+    let admin = Admin::new(&cluster.admin());
+    let mut id = String::new();
+    wait_until("the controller tells the cluster's id", RECOVERY_PATIENCE, || {
+        id = admin.cluster_id().unwrap_or_default();
+        !id.is_empty()
+    });
+    id
+}
