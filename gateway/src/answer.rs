@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ottla_kafka_wire::ChunkList;
 use ottla_runtime::seams::DiskFile;
+use ottla_types::TraceParent;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Frame {
     pub(crate) regions: Vec<Region>,
     /// How long the connection is not read after this answer: clients that ignore `throttle_time_ms` are slowed down too.
     pub(crate) mute: Option<Duration>,
+    /// The trace of the request, if it is sampled: for exemplars.
+    pub(crate) trace: Option<TraceParent>,
 }
 
 /// A part of a file that is sent without passing through memory.

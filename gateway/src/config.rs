@@ -1,7 +1,9 @@
 //! What a gateway is told at its start.
 //!
-//! Invariant: every value is checked before it gets here; names are Kafka's. Deliberately does not know where values come
-//! from (file, environment, command line): the binary maps its configuration to these.
+//! Invariant: every value is checked before it gets here; names are Kafka's. Where values come from (file,
+//! environment, command line) is known to `config/from_server.rs` only.
+
+mod from_server;
 
 use std::sync::Arc;
 use std::time::Duration;

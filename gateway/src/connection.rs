@@ -12,6 +12,7 @@ mod slots;
 mod timer;
 mod writer;
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use futures::{FutureExt, StreamExt};
 use ottla_kafka_wire::frames::{FrameError, decode_request_header};
 use ottla_kafka_wire::{ApiKey, Reader};
 use ottla_runtime::seams::NetStream;
+use ottla_types::TraceParent;
 use tower::{Service, ServiceExt};
 use tracing::{Span, debug, info, warn};
 
@@ -36,6 +38,7 @@ use crate::answer::{Answer, Frame};
 use crate::gateway::{Gateway, Phases};
 use crate::handlers::unsupported_api_versions;
 use crate::layers::Stacks;
+use crate::metrics::Steps;
 use crate::request::{Call, Peer, Request, cut_client_id};
 use crate::router::Route;
 
@@ -69,6 +72,15 @@ enum End {
     Write(#[from] WriteError),
 }
 
+/// A request that has its answer.
+struct Done {
+    /// Bytes that it took.
+    bytes: usize,
+    answer: Answer,
+    /// `None` for what is no row of the table.
+    measured: Option<(&'static Route, Steps)>,
+}
+
 /// A connection.
 pub(crate) struct Connection {
     gateway: Arc<Gateway>,
@@ -77,10 +89,10 @@ pub(crate) struct Connection {
     frames: FrameReader,
     stacks: Stacks,
     writer: Writer,
-    in_flight: FuturesOrdered<BoxFuture<'static, (usize, Answer)>>,
+    in_flight: FuturesOrdered<BoxFuture<'static, Done>>,
     bytes_in_flight: usize,
     /// Read, and waiting for a place of its class.
-    waiting: Option<Request>,
+    waiting: Option<(Request, Duration)>,
     timer: Timer,
     phases: Phases,
 }
@@ -126,7 +138,10 @@ impl Connection {
             End::Write(WriteError::Region(_)) => {
                 warn!(%listener, %address, reason = %end, "connection closed");
             }
-            _ => info!(%listener, %address, reason = %end, "connection closed"),
+            _ => {
+                self.gateway.metrics.connections_failed.inc();
+                info!(%listener, %address, reason = %end, "connection closed");
+            }
         }
     }
 
@@ -137,16 +152,13 @@ impl Connection {
         let frame_began = may_read && self.frames.is_in_frame();
         self.timer.arm(frame_began, !is_empty || self.waiting.is_some());
         let is_closing = self.phases.is_closing();
-        if is_closing && is_empty && self.waiting.is_none() {
+        if self.phases.is_closed() || (is_closing && is_empty && self.waiting.is_none()) {
             return Err(End::Stopping);
         }
         tokio::select! {
             biased;
-            Some((bytes, answer)) = self.in_flight.next(), if !is_empty => {
-                self.bytes_in_flight -= bytes;
-                self.answer(answer).await
-            }
-            () = place(&mut self.stacks, self.waiting.as_ref()), if self.waiting.is_some() => {
+            Some(done) = self.in_flight.next(), if !is_empty => self.answer(done).await,
+            () = place(&mut self.stacks, self.waiting.as_ref().map(|(request, _)| request)), if self.waiting.is_some() => {
                 self.start_waiting();
                 Ok(())
             }
@@ -157,7 +169,7 @@ impl Connection {
                     Incoming::End => Err(End::ByClient),
                 }
             }
-            () = self.phases.closing(), if !is_closing => Ok(()),
+            () = self.phases.next() => Ok(()),
             () = self.timer.due() => self.timer.check(frame_began),
         }
     }
@@ -172,6 +184,7 @@ impl Connection {
     /// Reads the header and finds the route.
     fn take_in(&mut self, frame: Bytes, memory: MemoryPermit) -> Result<(), End> {
         self.timer.touch();
+        self.gateway.metrics.bytes_in.inc_by(frame.len() as u64);
         let heap = MAX_DECODED_BYTES.saturating_add(frame.len().saturating_mul(2));
         let mut body = Reader::with_heap_budget(frame, heap);
         let header = decode_request_header(&mut body).map_err(ReadError::Frame)?;
@@ -190,11 +203,13 @@ impl Connection {
         let route = Route::find(key);
         match route.filter(|route| route.served().contains(&call.version)) {
             Some(route) => {
-                self.waiting = Some(Request { route, call, body, memory });
+                let request = Request { route, call, body, memory };
+                self.waiting = Some((request, self.timer.last_activity()));
                 Ok(())
             }
             None if key == ApiKey::ApiVersions => {
-                self.in_flight.push_back(async move { (0, unsupported_api_versions(&call)) }.boxed());
+                let answer = unsupported_api_versions(&call);
+                self.in_flight.push_back(ready(Done { bytes: 0, answer, measured: None }).boxed());
                 Ok(())
             }
             None => Err(End::Refused(refusal(&call, route))),
@@ -204,47 +219,75 @@ impl Connection {
     /// The place of its class is there: the request starts. Its body is read in `call`, so requests reach the storage
     /// nodes in the order of their frames.
     fn start_waiting(&mut self) {
-        let Some(request) = self.waiting.take() else { return };
+        let Some((request, received)) = self.waiting.take() else { return };
         let bytes = request.body.remaining();
         self.bytes_in_flight += bytes;
-        let answer = self.stacks.of(request.route.class).call(request);
-        let answer = answer.map(move |result| match result {
-            Ok(answer) => (bytes, answer),
-            Err(never) => match never {},
+        let route = request.route;
+        let clock = self.gateway.seams.clock.clone();
+        let started = clock.monotonic();
+        let done = self.stacks.of(route.class).call(request).map(move |result| {
+            let answer = match result {
+                Ok(answer) => answer,
+                Err(never) => match never {},
+            };
+            let steps = Steps { received, started, answered: clock.monotonic() };
+            Done { bytes, answer, measured: Some((route, steps)) }
         });
-        self.in_flight.push_back(answer.boxed());
+        self.in_flight.push_back(done.boxed());
     }
 
     /// Sends an answer, and those behind it that are ready as well.
-    async fn answer(&mut self, first: Answer) -> Result<(), End> {
-        let mut frames = Vec::new();
-        let mut refused = self.collect(first, &mut frames);
-        while refused.is_none() && frames.len() < MAX_ANSWERS_PER_WRITE {
-            let Some(Some((bytes, answer))) = self.in_flight.next().now_or_never() else { break };
-            self.bytes_in_flight -= bytes;
-            refused = self.collect(answer, &mut frames);
+    async fn answer(&mut self, first: Done) -> Result<(), End> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        while let Some(done) = next {
+            self.bytes_in_flight -= done.bytes;
+            self.collect(done, &mut batch);
+            let is_full = batch.refused.is_some() || batch.frames.len() >= MAX_ANSWERS_PER_WRITE;
+            next = match is_full {
+                true => None,
+                false => self.in_flight.next().now_or_never().flatten(),
+            };
         }
-        if !frames.is_empty() {
-            self.writer.send(&mut *self.stream, frames).await?;
+        let bytes: usize = batch.frames.iter().map(|frame| frame.chunks.len()).sum();
+        if bytes > 0 {
+            self.writer.send(&mut *self.stream, batch.frames).await?;
             self.timer.touch();
+            self.gateway.metrics.bytes_out.inc_by(bytes as u64);
         }
-        refused.map_or(Ok(()), |reason| Err(End::Refused(reason)))
+        let sent = self.timer.last_activity();
+        for ((route, steps), trace) in batch.measured {
+            self.gateway.metrics.of(route).count(&steps, sent, trace);
+        }
+        batch.refused.map_or(Ok(()), |reason| Err(End::Refused(reason)))
     }
 
-    /// Keeps a frame to be sent, or says why the connection must end.
-    fn collect(&mut self, answer: Answer, frames: &mut Vec<Frame>) -> Option<String> {
-        match answer {
+    /// Keeps a frame to be sent, or why the connection must end.
+    fn collect(&mut self, done: Done, batch: &mut Batch) {
+        let mut trace = None;
+        match done.answer {
             Answer::Send(frame) => {
+                trace = frame.trace;
                 if let Some(pause) = frame.mute {
                     self.timer.mute(pause);
                 }
-                frames.push(frame);
-                None
+                batch.frames.push(frame);
             }
-            Answer::Silent => None,
-            Answer::Close(reason) => Some(reason),
+            Answer::Silent => {}
+            Answer::Close(reason) => batch.refused = Some(reason),
         }
+        batch.measured.extend(done.measured.map(|measured| (measured, trace)));
     }
+}
+
+/// Answers that leave together.
+#[derive(Default)]
+struct Batch {
+    frames: Vec<Frame>,
+    /// What is counted when they have left.
+    measured: Vec<((&'static Route, Steps), Option<TraceParent>)>,
+    /// Why the connection ends after them.
+    refused: Option<String>,
 }
 
 /// Completes when there is a place for the request.

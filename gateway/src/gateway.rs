@@ -17,6 +17,7 @@ use crate::config::GatewayConfig;
 use crate::connection::{MemoryBudget, Slots};
 use crate::handlers::AddressBook;
 use crate::layers::{AllowAll, Stacks};
+use crate::metrics::GatewayMetrics;
 
 /// What all connections of a gateway share.
 pub(crate) struct Gateway {
@@ -36,6 +37,8 @@ pub(crate) struct Gateway {
     pub(crate) slots: Arc<Slots>,
     /// Where the gateway is in its life.
     pub(crate) phases: Phases,
+    /// What it counts.
+    pub(crate) metrics: GatewayMetrics,
     /// Where clients find the storage nodes.
     pub(crate) addresses: AddressBook,
     /// What is known of the cluster.
@@ -50,13 +53,13 @@ pub(crate) struct Parts {
     pub(crate) controller: Arc<dyn Controller>,
     pub(crate) backends: Backends,
     pub(crate) metadata: MetadataFollower,
-    pub(crate) phases: Phases,
+    pub(crate) metrics: GatewayMetrics,
 }
 
 impl Gateway {
     /// A gateway that serves nobody yet.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, seams, controller, backends, metadata, phases } = parts;
+        let Parts { config, seams, controller, backends, metadata, metrics } = parts;
         let limits = config.limits;
         let stacks = Stacks::new(&seams.clock, &(Arc::new(AllowAll) as _));
         Arc::new(Self {
@@ -69,8 +72,9 @@ impl Gateway {
             seams,
             controller,
             backends,
-            phases,
+            phases: Phases::new(),
             metadata,
+            metrics,
         })
     }
 
@@ -101,12 +105,14 @@ impl Gateway {
 }
 
 /// Where a gateway is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// Takes connections.
+    /// Takes connections and requests.
     Serving,
-    /// Takes none, reads no more requests, and finishes those it has.
+    /// Takes none, and finishes the requests that it has.
     Closing,
+    /// Everything ends.
+    Closed,
 }
 
 /// The phases of a gateway: written by the service, watched by connections.
@@ -128,14 +134,30 @@ impl Phases {
         self.sender.send_replace(Phase::Closing);
     }
 
+    /// Whatever still runs ends.
+    pub(crate) fn end(&self) {
+        self.sender.send_replace(Phase::Closed);
+    }
+
     /// Whether no request is to be read.
     pub(crate) fn is_closing(&self) -> bool {
-        *self.receiver.borrow() == Phase::Closing
+        *self.receiver.borrow() >= Phase::Closing
+    }
+
+    /// Whether everything ends.
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.receiver.borrow() == Phase::Closed
     }
 
     /// Completes when no request is to be read any more.
     pub(crate) async fn closing(&mut self) {
         // The sender lives as long as `self`.
-        _ = self.receiver.wait_for(|phase| *phase == Phase::Closing).await;
+        _ = self.receiver.wait_for(|phase| *phase >= Phase::Closing).await;
+    }
+
+    /// Completes with the next phase.
+    pub(crate) async fn next(&mut self) {
+        // The sender lives as long as `self`.
+        _ = self.receiver.changed().await;
     }
 }

@@ -47,7 +47,8 @@ const BACKEND_TIME: Duration = Duration::from_secs(10);
 /// Kafka's node id of an ordinary consumer.
 const CONSUMER: i32 = -1;
 /// Kafka's topics of its own; clients read but do not write them.
-const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+const INTERNAL_TOPICS: [&str; 3] =
+    ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 /// "No operations told" in fields of authorized operations.
 const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 /// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS as Kafka's bits.

@@ -16,9 +16,12 @@ mod errors;
 mod gateway;
 mod handlers;
 mod layers;
+mod metrics;
 mod request;
 mod router;
 pub mod service;
 
-pub use config::{BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, ListenerConfig};
-pub use service::{GatewayHandle, Neighbours, StartError, start};
+pub use config::{
+    BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, ListenerConfig,
+};
+pub use service::{GatewayHandle, Neighbours, Process, StartError, start};

@@ -14,14 +14,17 @@ use std::time::Duration;
 use ottla_api::metadata_follower::MetadataFollower;
 use ottla_api::{Controller, Storage};
 use ottla_runtime::Seams;
-use ottla_runtime::seams::HostPort;
+use ottla_runtime::metrics::Metrics;
+use ottla_runtime::seams::{HostPort, TaskHandle};
+use ottla_runtime::shutdown::Shutdown;
 use ottla_types::{ListenerName, MetadataOffset, NodeId};
-use tracing::info;
+use tracing::{error, info};
 
 use crate::backend::{Backends, RemoteStorages};
 use crate::config::GatewayConfig;
-use crate::gateway::{Gateway, Parts, Phases};
-use lease::Lease;
+use crate::gateway::{Gateway, Parts};
+use crate::metrics::GatewayMetrics;
+use lease::{Lease, Registered};
 
 /// How long requests may take to be finished after the last one was read.
 const FINISH_LIMIT: Duration = Duration::from_secs(30);
@@ -38,11 +41,22 @@ pub struct Neighbours {
     pub own_storage: Option<(NodeId, Arc<dyn Storage>)>,
 }
 
+/// What a gateway shares with the rest of its process.
+#[derive(Clone, Default)]
+pub struct Process {
+    /// Where its figures go.
+    pub metrics: Metrics,
+    /// When it ends: it drains when the process does, and stops at once when the process stops.
+    pub shutdown: Shutdown,
+}
+
 /// Why a gateway did not start: cause, then cure.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is taken.
-    #[error("listener {listener} cannot use {address}: the port is taken; stop what listens there, or set another port in `listeners`")]
+    #[error(
+        "listener {listener} cannot use {address}: the port is taken; stop what listens there, or set another port in `listeners`"
+    )]
     PortTaken {
         /// The listener.
         listener: ListenerName,
@@ -50,7 +64,9 @@ pub enum StartError {
         address: HostPort,
     },
     /// An address cannot be listened on.
-    #[error("listener {listener} cannot listen on {address}: {cause}; set an address of this machine in `listeners`")]
+    #[error(
+        "listener {listener} cannot listen on {address}: {cause}; set an address of this machine in `listeners`"
+    )]
     Bind {
         /// The listener.
         listener: ListenerName,
@@ -60,7 +76,9 @@ pub enum StartError {
         cause: io::Error,
     },
     /// Two storage nodes' ports, or a node's and the bootstrap port, would be the same.
-    #[error("listener {listener}: node ports would begin at {first}, which is not a port above {bootstrap}; set ottla.gateway.node.port.first")]
+    #[error(
+        "listener {listener}: node ports would begin at {first}, which is not a port above {bootstrap}; set ottla.gateway.node.port.first"
+    )]
     NodePorts {
         /// The listener.
         listener: ListenerName,
@@ -71,11 +89,12 @@ pub enum StartError {
     },
 }
 
-/// A gateway that serves.
+/// A gateway that serves. Dropping it lets the gateway serve on.
 pub struct GatewayHandle {
     gateway: Arc<Gateway>,
-    lease: Lease,
-    /// Where clients find it: each listener with its port.
+    registered: Registered,
+    ending: TaskHandle,
+    /// Where clients find it: each listener with its advertised host and port.
     pub listeners: Vec<(ListenerName, HostPort)>,
 }
 
@@ -88,28 +107,27 @@ pub async fn start(
     config: GatewayConfig,
     seams: Seams,
     neighbours: Neighbours,
+    process: Process,
 ) -> Result<GatewayHandle, StartError> {
     let Neighbours { controller, metadata, own_storage } = neighbours;
     let backends = Backends::new(own_storage, Arc::new(RemoteStorages(seams.clone())));
-    let gateway = Gateway::new(Parts {
-        config,
-        seams,
-        controller,
-        backends,
-        metadata,
-        phases: Phases::new(),
-    });
+    let metrics = GatewayMetrics::new(&process.metrics);
+    let parts = Parts { config, seams, controller, backends, metadata, metrics };
+    let gateway = Gateway::new(parts);
     let bootstrap = ports::bind_bootstrap(&gateway).await?;
     let listeners = ports::advertised(&gateway, &bootstrap);
     let lease = Lease::start(&gateway, ports::registration(&gateway, &listeners));
-    ports::serve(&gateway, bootstrap, lease.registered());
-    Ok(GatewayHandle { gateway, lease, listeners })
+    let registered = lease.registered();
+    ports::serve(&gateway, bootstrap, registered.clone());
+    let ending = end_with(gateway.clone(), lease, process.shutdown);
+    let ending = gateway.seams.tasks.spawn("gateway shutdown", Box::pin(ending));
+    Ok(GatewayHandle { gateway, registered, ending, listeners })
 }
 
 impl GatewayHandle {
     /// Completes when the cluster knows this gateway and connections are taken.
     pub async fn ready(&self) {
-        self.lease.registered().wait().await;
+        self.registered.clone().wait().await;
     }
 
     /// Completes when this gateway has replayed the metadata up to an offset.
@@ -123,17 +141,34 @@ impl GatewayHandle {
         self.gateway.slots.count()
     }
 
-    /// Ends in order: others no longer send clients here, what is in flight is answered, then connections close.
-    pub async fn shut_down(self) {
-        self.lease.drain().await;
-        self.gateway.phases.close();
-        let clock = &self.gateway.seams.clock;
-        let deadline = clock.monotonic() + FINISH_LIMIT;
-        while self.gateway.slots.count() > 0 && clock.monotonic() < deadline {
-            clock.sleep(FINISH_CHECK).await;
+    /// Completes when the gateway has ended: after the process began to drain, and all that was in flight was answered.
+    pub async fn ended(self) {
+        if let Err(panic) = self.ending.join().await {
+            error!("{panic}");
         }
-        let left_over = self.gateway.slots.count();
-        self.lease.say_goodbye().await;
-        info!(left_over, "the gateway stopped");
+    }
+}
+
+/// Waits for the end of the process, and ends in order.
+async fn end_with(gateway: Arc<Gateway>, lease: Lease, shutdown: Shutdown) {
+    shutdown.wait().await;
+    tokio::select! {
+        () = drain(&gateway, &lease) => {}
+        () = shutdown.stopped() => {}
+    }
+    gateway.phases.end();
+    let left_over = gateway.slots.count();
+    lease.say_goodbye().await;
+    info!(left_over, "the gateway stopped");
+}
+
+/// Others no longer send clients here, what is in flight is answered, then connections close.
+async fn drain(gateway: &Gateway, lease: &Lease) {
+    lease.drain().await;
+    gateway.phases.close();
+    let clock = &gateway.seams.clock;
+    let deadline = clock.monotonic() + FINISH_LIMIT;
+    while gateway.slots.count() > 0 && clock.monotonic() < deadline {
+        clock.sleep(FINISH_CHECK).await;
     }
 }

@@ -50,7 +50,10 @@ fn admit(gateway: &Arc<Gateway>, port: &Port, stream: Box<dyn NetStream>, addres
     let now = gateway.seams.clock.monotonic();
     match gateway.slots.take(address.ip(), now) {
         Ok(slot) => serve(gateway, port, stream, (address, slot)),
-        Err(reason) => debug!(listener = %port.listener, %address, %reason, "connection refused"),
+        Err(reason) => {
+            gateway.metrics.connections_refused.inc();
+            debug!(listener = %port.listener, %address, %reason, "connection refused");
+        }
     }
 }
 
@@ -71,8 +74,11 @@ fn serve(
         principal: Principal::anonymous(),
     });
     let connection = Connection::new(gateway.clone(), peer, stream);
+    let connections = gateway.metrics.connections.clone();
     let task = async move {
+        connections.inc();
         connection.run().await;
+        connections.dec();
         drop(slot);
     };
     drop(gateway.seams.tasks.spawn("gateway connection", Box::pin(task)));

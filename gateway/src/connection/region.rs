@@ -21,9 +21,7 @@ const WARM_BUFFER_BYTES: usize = 64 << 10;
 
 /// Whether the region can and should go from file to a socket with a descriptor directly.
 pub(super) fn is_for_sendfile(region: &Region) -> bool {
-    cfg!(target_os = "linux")
-        && region.len >= MIN_SENDFILE_BYTES
-        && region.file.as_fd().is_some()
+    cfg!(target_os = "linux") && region.len >= MIN_SENDFILE_BYTES && region.file.as_fd().is_some()
 }
 
 /// The region's bytes.

@@ -45,6 +45,11 @@ impl Timer {
         self.frame_since = None;
     }
 
+    /// When something last came or went.
+    pub(super) fn last_activity(&self) -> Duration {
+        self.last_activity
+    }
+
     /// Nothing is read for a while.
     pub(super) fn mute(&mut self, pause: Duration) {
         self.muted_until = Some(self.clock.monotonic() + pause.min(self.max_idle));

@@ -76,7 +76,8 @@ async fn create(
 /// Counts beside an assignment by hand: the controller no longer sees that both were given.
 fn flaw(topic: &CreatableTopic) -> Option<Refusal> {
     let refuse = |what: &str| {
-        let message = format!("A manual partition assignment was specified, but {what} was not set to -1.");
+        let message =
+            format!("A manual partition assignment was specified, but {what} was not set to -1.");
         Some(Refusal::new(ErrorCode::InvalidRequest, message))
     };
     match topic.assignments.is_empty() {

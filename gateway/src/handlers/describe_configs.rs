@@ -56,7 +56,10 @@ type Described = Result<Vec<DescribeConfigsResourceResult>, Refusal>;
 fn topic(call: &Call, name: &str) -> Described {
     let image = call.gateway.image();
     if !topics::is_legal_name(name) {
-        return Err(Refusal::new(ErrorCode::InvalidTopicException, "The topic's name is not legal."));
+        return Err(Refusal::new(
+            ErrorCode::InvalidTopicException,
+            "The topic's name is not legal.",
+        ));
     }
     let topic = image.topic_by_name(name).ok_or_else(|| {
         let message = "This server does not host this topic-partition.";
@@ -129,7 +132,8 @@ fn broker_config(entry: BrokerConfigEntry) -> DescribeConfigsResourceResult {
 /// Kafka's number of a type of its configuration.
 fn kind_number(kind: &str) -> i8 {
     const KINDS: [&str; 10] = [
-        "UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS", "PASSWORD",
+        "UNKNOWN", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST", "CLASS",
+        "PASSWORD",
     ];
     let at = KINDS.iter().position(|known| known.eq_ignore_ascii_case(kind));
     at.and_then(|at| i8::try_from(at).ok()).unwrap_or(0)

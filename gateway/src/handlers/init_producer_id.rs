@@ -3,7 +3,9 @@
 //! Transactions are not served yet, and neither is FindCoordinator, without which no client gets here with a transactional id.
 //! One that does is told UNSUPPORTED_VERSION: a code that is final for every client, and whose text says what is the matter.
 
-use ottla_api::storage::{InitProducerIdRequest as StorageRequest, InitProducerIdResponse as Given};
+use ottla_api::storage::{
+    InitProducerIdRequest as StorageRequest, InitProducerIdResponse as Given,
+};
 use ottla_kafka_wire::messages::init_producer_id_request::InitProducerIdRequest;
 use ottla_kafka_wire::messages::init_producer_id_response::InitProducerIdResponse;
 use ottla_types::{ErrorCode, ProducerEpoch, ProducerId};

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use ottla_metadata::Image;
-use ottla_metadata::addresses::NodeAddress;
-use ottla_metadata::image::{Partition, Topic};
 use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_kafka_wire::messages::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use ottla_metadata::Image;
+use ottla_metadata::addresses::NodeAddress;
+use ottla_metadata::image::{Partition, Topic};
 use ottla_types::{ErrorCode, NodeId, TopicId, Uuid};
 
 use super::create_topics::create_missing;
@@ -39,7 +39,9 @@ impl Handle for Metadata {
         let names = wanted_names(&call, &request);
         if call.gateway.config.auto_create_topics && request.allow_auto_topic_creation {
             let is_missing = |name: &&str| {
-                topics::is_legal_name(name) && !is_internal(name) && image.topic_by_name(name).is_none()
+                topics::is_legal_name(name)
+                    && !is_internal(name)
+                    && image.topic_by_name(name).is_none()
             };
             let missing: Vec<String> =
                 names.iter().copied().filter(is_missing).map(str::to_owned).collect();
@@ -106,9 +108,7 @@ impl View<'_> {
                 Err(ErrorCode::InvalidRequest)
             }
             Some(name) if !topics::is_legal_name(name) => Err(ErrorCode::InvalidTopicException),
-            Some(name) => {
-                self.image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition)
-            }
+            Some(name) => self.image.topic_by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
             None => {
                 let id = TopicId(wanted.topic_id);
                 self.image.topics.get(&id).ok_or(ErrorCode::UnknownTopicId)
@@ -123,7 +123,8 @@ impl View<'_> {
     fn unknown(&self, wanted: &MetadataRequestTopic, error: ErrorCode) -> MetadataResponseTopic {
         // Before ids a name must stand there.
         let has_ids = self.call.version >= FIRST_WITH_TOPIC_IDS;
-        let name = if has_ids { wanted.name.clone() } else { wanted.name.clone().or(Some(String::new())) };
+        let name =
+            if has_ids { wanted.name.clone() } else { wanted.name.clone().or(Some(String::new())) };
         MetadataResponseTopic {
             error_code: error.code(),
             is_internal: wanted.name.as_deref().is_some_and(is_internal),

@@ -76,12 +76,7 @@ impl Handle for Produce {
 type Plan = FanOut<ProducePartition, ProducePartitionResult>;
 
 /// Who is asked what; what is refused here has its result at once.
-fn plan(
-    call: &Call,
-    image: &Image,
-    request: &mut Batches,
-    refused: Option<ErrorCode>,
-) -> Plan {
+fn plan(call: &Call, image: &Image, request: &mut Batches, refused: Option<ErrorCode>) -> Plan {
     let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
     let mut plan = Plan::with_capacity(count);
     let mut seen = HashSet::with_capacity(count);
@@ -181,11 +176,8 @@ fn response(
 ) -> ProduceResponse {
     let node_endpoints = endpoints(call, image, &results);
     let mut results = results.into_iter();
-    let responses = request
-        .topics
-        .into_iter()
-        .map(|topic| topic_response(call, topic, &mut results))
-        .collect();
+    let responses =
+        request.topics.into_iter().map(|topic| topic_response(call, topic, &mut results)).collect();
     ProduceResponse { responses, node_endpoints, ..Default::default() }
 }
 

@@ -30,7 +30,10 @@ pub(super) fn find<'a>(
 ///
 /// # Errors
 /// UNKNOWN_TOPIC_OR_PARTITION.
-pub(super) fn partition(topic: &Topic, index: i32) -> Result<(TopicPartition, &Partition), ErrorCode> {
+pub(super) fn partition(
+    topic: &Topic,
+    index: i32,
+) -> Result<(TopicPartition, &Partition), ErrorCode> {
     let unknown = ErrorCode::UnknownTopicOrPartition;
     let at = usize::try_from(index).map_err(|_| unknown)?;
     let found = topic.partitions.get(at).ok_or(unknown)?;
@@ -40,5 +43,7 @@ pub(super) fn partition(topic: &Topic, index: i32) -> Result<(TopicPartition, &P
 /// Kafka's rule for topic names.
 pub(super) fn is_legal_name(name: &str) -> bool {
     let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    !matches!(name, "" | "." | "..") && name.len() <= MAX_TOPIC_NAME_BYTES && name.bytes().all(is_legal)
+    !matches!(name, "" | "." | "..")
+        && name.len() <= MAX_TOPIC_NAME_BYTES
+        && name.bytes().all(is_legal)
 }

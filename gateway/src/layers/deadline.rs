@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, Either, Map, Select, select};
 use futures::FutureExt;
+use futures::future::{BoxFuture, Either, Map, Select, select};
 use ottla_runtime::seams::Clock;
 use tower::{Layer, Service};
 

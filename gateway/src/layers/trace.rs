@@ -4,9 +4,12 @@
 //! Deliberately does not know which APIs carry traces: their rows of the table do.
 
 use std::convert::Infallible;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use ottla_runtime::telemetry::{SpanKind, is_on, root_span, sampled, set_attribute};
+use ottla_runtime::telemetry::{
+    SpanKind, is_on, mark_error, root_span, sampled, set_attribute, trace_parent_of,
+};
 use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
@@ -38,10 +41,11 @@ pub(super) struct Trace<S> {
 impl<S> Service<Request> for Trace<S>
 where
     S: Service<Request, Response = Answer, Error = Infallible>,
+    S::Future: Unpin,
 {
     type Response = Answer;
     type Error = Infallible;
-    type Future = Instrumented<S::Future>;
+    type Future = Traced<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -50,7 +54,26 @@ where
     fn call(&mut self, mut request: Request) -> Self::Future {
         let span = if is_on() { begin(&request) } else { Span::none() };
         request.call.span = span.clone();
-        self.inner.call(request).instrument(span)
+        Traced { work: self.inner.call(request).instrument(span) }
+    }
+}
+
+/// A request inside its span; its answer knows the trace.
+pub(super) struct Traced<F> {
+    work: Instrumented<F>,
+}
+
+impl<F: Future<Output = Result<Answer, Infallible>> + Unpin> Future for Traced<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Ok(mut answer) = ready!(Pin::new(&mut self.work).poll(cx));
+        match &mut answer {
+            Answer::Send(frame) => frame.trace = trace_parent_of(self.work.span()),
+            Answer::Silent => {}
+            Answer::Close(reason) => mark_error(self.work.span(), reason),
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 

@@ -77,7 +77,9 @@ impl Lease {
             image.gateways.get(&node).is_none_or(|gateway| gateway.draining)
         };
         if self.gateway.wait_until(FAREWELL_TIMEOUT, is_left_out).await.is_err() {
-            warn!("the cluster took no note that this gateway stops; clients learn it when their connections close");
+            warn!(
+                "the cluster took no note that this gateway stops; clients learn it when their connections close"
+            );
         }
     }
 

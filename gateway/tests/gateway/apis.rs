@@ -15,7 +15,12 @@ use ottla_types::{ErrorCode, TopicPartition, Uuid};
 
 use crate::cluster::{Cluster, batch};
 
-pub(crate) fn produce(version: i16, at: TopicPartition, acks: i16, records: Bytes) -> ProduceRequest {
+pub(crate) fn produce(
+    version: i16,
+    at: TopicPartition,
+    acks: i16,
+    records: Bytes,
+) -> ProduceRequest {
     let partition_data =
         vec![PartitionProduceData { index: at.partition.0, records: Some(records) }];
     let by_id = version >= 13;
@@ -31,7 +36,12 @@ pub(crate) fn produce(version: i16, at: TopicPartition, acks: i16, records: Byte
     }
 }
 
-pub(crate) fn fetch(version: i16, at: TopicPartition, offset: i64, max_wait_ms: i32) -> FetchRequest {
+pub(crate) fn fetch(
+    version: i16,
+    at: TopicPartition,
+    offset: i64,
+    max_wait_ms: i32,
+) -> FetchRequest {
     let by_id = version >= 13;
     let partition = FetchPartition {
         partition: at.partition.0,
@@ -265,7 +275,8 @@ async fn offsets_are_listed_in_every_version() {
     let mut client = cluster.client().await;
     client.ask(9, &produce(9, at, 1, batch(b"x"))).await;
     for version in 1..=11 {
-        for (timestamp, first) in [(-1, 1), (-2, 1), (-3, 7), (-4, 8), (-5, 9), (-6, 11), (-7, 99)] {
+        for (timestamp, first) in [(-1, 1), (-2, 1), (-3, 7), (-4, 8), (-5, 9), (-6, 11), (-7, 99)]
+        {
             let request = ListOffsetsRequest {
                 replica_id: -1,
                 topics: vec![ListOffsetsTopic {
@@ -311,12 +322,20 @@ async fn topics_are_created_in_every_version_and_used_at_once() {
         if version >= 5 {
             assert_eq!(response.topics[0].num_partitions, 2);
         }
-        let asked = MetadataRequestTopic { name: Some(request.topics[0].name.clone()), ..Default::default() };
+        let asked = MetadataRequestTopic {
+            name: Some(request.topics[0].name.clone()),
+            ..Default::default()
+        };
         let request = MetadataRequest { topics: Some(vec![asked]), ..Default::default() };
         let metadata = client.ask(9, &request).await;
         assert_eq!(metadata.topics[0].partitions.len(), 2);
     }
-    let duplicate = CreatableTopic { name: "d".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let duplicate = CreatableTopic {
+        name: "d".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
     let request = CreateTopicsRequest {
         topics: vec![duplicate.clone(), duplicate],
         timeout_ms: 5_000,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ottla_api::{Controller, MetadataFollower, Storage};
 use ottla_gateway::{
     BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, GatewayHandle,
-    ListenerConfig, Neighbours, start,
+    ListenerConfig, Neighbours, Process, start,
 };
 use ottla_log_format::BatchBuilder;
 use ottla_metadata::command::{NewTopic, Reply};
@@ -30,6 +30,7 @@ pub(crate) struct Cluster {
     pub(crate) controller: Arc<FakeController>,
     pub(crate) storage: Arc<FakeStorage>,
     pub(crate) gateway: GatewayHandle,
+    pub(crate) process: Process,
     pub(crate) address: HostPort,
 }
 
@@ -67,10 +68,11 @@ impl Cluster {
             metadata: follower,
             own_storage: Some((NODE, storage.clone() as Arc<dyn Storage>)),
         };
-        let gateway = start(config, seams.clone(), neighbours).await.unwrap();
+        let process = Process::default();
+        let gateway = start(config, seams.clone(), neighbours, process.clone()).await.unwrap();
         gateway.ready().await;
         let address = gateway.listeners[0].1.clone();
-        Self { seams, controller, storage, gateway, address }
+        Self { seams, controller, storage, gateway, process, address }
     }
 
     pub(crate) async fn client(&self) -> Client {

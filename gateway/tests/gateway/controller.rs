@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use ottla_api::controller::{
-    HistoryPage, HistoryQuery, MetadataUpdate, QuorumStatus, Submitted,
-};
+use ottla_api::controller::{HistoryPage, HistoryQuery, MetadataUpdate, QuorumStatus, Submitted};
 use ottla_api::{CallError, Controller, RequestContext};
 use ottla_metadata::decide::{Context, Now, decide};
 use ottla_metadata::{Changes, Command, Event, Image, Settings, Soft};
@@ -30,12 +28,8 @@ struct State {
 
 impl FakeController {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state = State {
-            image: Image::default(),
-            soft: Soft::default(),
-            seed: 1,
-            commands: Vec::new(),
-        };
+        let state =
+            State { image: Image::default(), soft: Soft::default(), seed: 1, commands: Vec::new() };
         let controller =
             Arc::new(Self { state: Mutex::new(state), clock, updates: broadcast::channel(1024).0 });
         let cluster_id = ottla_types::ClusterId::new("test-cluster");

@@ -121,10 +121,8 @@ async fn a_gateway_that_stops_leaves_the_answers_and_finishes_what_it_has() {
     while cluster.storage.batches(at).is_empty() {
         tokio::task::yield_now().await;
     }
-    let Cluster { gateway, storage, controller, .. } = cluster;
-    let stopping = async {
-        gateway.shut_down().await;
-    };
+    let Cluster { gateway, storage, controller, process, .. } = cluster;
+    process.shutdown.trigger();
     let finishing = async {
         while controller.image().gateways.values().any(|gateway| !gateway.draining) {
             tokio::task::yield_now().await;
@@ -133,6 +131,6 @@ async fn a_gateway_that_stops_leaves_the_answers_and_finishes_what_it_has() {
         client.receive::<ProduceRequest>(9, id).await;
         assert!(client.is_closed().await);
     };
-    tokio::join!(stopping, finishing);
+    tokio::join!(gateway.ended(), finishing);
     assert!(controller.image().gateways.is_empty());
 }
