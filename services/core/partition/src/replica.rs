@@ -154,11 +154,13 @@ impl Replica {
         self.end = place.end_offset;
     }
 
-    /// Lets a produce wait until its end offset counts; answered with an effect of a later call.
-    pub fn await_acknowledgement(&mut self, ticket: Ticket, end: Offset, needs_all: bool) {
-        if let ReplicaRole::Leader(leader) = &mut self.role {
-            leader.wait(ticket, end, needs_all);
-        }
+    /// Lets a produce wait until its end offset counts; answered with an effect of a later call. False: this replica leads no
+    /// more, and will not answer.
+    #[must_use]
+    pub fn await_acknowledgement(&mut self, ticket: Ticket, end: Offset, needs_all: bool) -> bool {
+        let ReplicaRole::Leader(leader) = &mut self.role else { return false };
+        leader.wait(ticket, end, needs_all);
+        true
     }
 
     /// The produce waits no longer (its time is over); whether it still did.

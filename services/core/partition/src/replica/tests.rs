@@ -92,8 +92,8 @@ fn r7_an_offset_counts_when_it_is_durable_where_flush_messages_is_one() {
     let mut replica = leader_with(config(), &[1]);
     let place = append(&mut replica, &batch(3));
     let mut effects = Vec::new();
-    replica.await_acknowledgement(Ticket(1), place.end_offset, true);
-    replica.await_acknowledgement(Ticket(2), place.end_offset, false);
+    assert!(replica.await_acknowledgement(Ticket(1), place.end_offset, true));
+    assert!(replica.await_acknowledgement(Ticket(2), place.end_offset, false));
     replica.written(place.end_offset, &mut effects);
     assert_eq!(effects, []);
     replica.durable(place.end_offset, &mut effects);
@@ -108,7 +108,7 @@ fn r7_an_offset_counts_when_it_is_written_where_flush_messages_is_larger() {
         leader_with(ReplicaConfig { durability: Durability::Written, ..config() }, &[1]);
     let place = append(&mut replica, &batch(3));
     let mut effects = Vec::new();
-    replica.await_acknowledgement(Ticket(1), place.end_offset, true);
+    assert!(replica.await_acknowledgement(Ticket(1), place.end_offset, true));
     replica.written(place.end_offset, &mut effects);
     assert!(effects.contains(&Effect::Acknowledge(Ticket(1))));
 }
@@ -118,8 +118,8 @@ fn r7_acks_all_waits_for_every_member_of_the_isr_and_acks_one_does_not() {
     let mut replica = leader_with(config(), &[1, 2]);
     let place = append(&mut replica, &batch(3));
     let mut effects = Vec::new();
-    replica.await_acknowledgement(Ticket(1), place.end_offset, true);
-    replica.await_acknowledgement(Ticket(2), place.end_offset, false);
+    assert!(replica.await_acknowledgement(Ticket(1), place.end_offset, true));
+    assert!(replica.await_acknowledgement(Ticket(2), place.end_offset, false));
     replica.durable(place.end_offset, &mut effects);
     assert_eq!(effects, [Effect::Acknowledge(Ticket(2))]);
     effects.clear();
@@ -188,7 +188,7 @@ fn log_append_time_replaces_any_timestamp() {
 fn r16_after_a_disk_error_everything_is_refused() {
     let mut replica = leader_with(config(), &[1]);
     let place = append(&mut replica, &batch(1));
-    replica.await_acknowledgement(Ticket(3), place.end_offset, true);
+    assert!(replica.await_acknowledgement(Ticket(3), place.end_offset, true));
     let mut effects = Vec::new();
     replica.r16_stop(&mut effects);
     assert_eq!(effects, [Effect::Refuse(Ticket(3), ErrorCode::KafkaStorageError)]);
@@ -202,7 +202,7 @@ fn r16_after_a_disk_error_everything_is_refused() {
 fn r15_a_lost_leadership_refuses_those_who_wait() {
     let mut replica = leader_with(config(), &[1, 2]);
     let place = append(&mut replica, &batch(1));
-    replica.await_acknowledgement(Ticket(3), place.end_offset, true);
+    assert!(replica.await_acknowledgement(Ticket(3), place.end_offset, true));
     let mut effects = Vec::new();
     replica.r15_assign(assignment(1, 4, &[1]), NOW, &mut effects);
     assert_eq!(effects, [], "an older epoch changes nothing");

@@ -101,7 +101,7 @@ impl World {
         self.next_ticket += 1;
         self.tickets.insert((node, ticket), (value, offset));
         let replica = self.nodes[node].replica.as_mut().expect("it answered");
-        replica.await_acknowledgement(ticket, offset.plus(1), true);
+        assert!(replica.await_acknowledgement(ticket, offset.plus(1), true));
         // A duplicate may be acknowledged already: the next fact settles it.
         let (durable, mut effects) = (replica.durable_end(), Vec::new());
         replica.durable(durable, &mut effects);

@@ -1,0 +1,132 @@
+//! From the image to the shards: which partitions this node holds, where, and in which role.
+//!
+//! Invariant: acts on the final image of everything that changed (R15), and says up to which offset it did only when all shards
+//! have. Only what the controller said to be deleted is taken away (R17).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_api::metadata_follower::MetadataSubscription;
+use ottla_metadata::image::{Partition, Topic};
+use ottla_metadata::topic_config::ClusterDefaults;
+use ottla_metadata::{Changes, Image};
+use ottla_partition::Assignment;
+use ottla_types::{MetadataOffset, NodeId, PartitionIndex, TopicId, TopicPartition};
+use tokio::sync::watch;
+use tracing::error;
+
+use crate::local::{Place, Places, shard_of};
+use crate::shard::ShardHandle;
+use crate::shard::message::{AssignJob, Message};
+use crate::shard::topic_settings::TopicSettings;
+
+/// Hands out partitions.
+pub(crate) struct Assignments {
+    pub(crate) node: NodeId,
+    pub(crate) shards: Vec<ShardHandle>,
+    pub(crate) dirs: usize,
+    pub(crate) places: Arc<Places>,
+    pub(crate) defaults: ClusterDefaults,
+    pub(crate) producer_expiration_ms: i64,
+    /// How far the shards have acted.
+    pub(crate) acted: Arc<watch::Sender<MetadataOffset>>,
+}
+
+/// Work by shard.
+type ByShard<T> = BTreeMap<usize, Vec<T>>;
+
+impl Assignments {
+    /// Acts on everything that the subscription tells, until following ends.
+    pub(crate) async fn follow(self, mut subscription: MetadataSubscription) {
+        while let Some((image, changes)) = subscription.next().await {
+            self.act(&image, &changes).await;
+        }
+    }
+
+    /// Acts on one image; when it returns, all shards have.
+    pub(crate) async fn act(&self, image: &Image, changes: &Changes) {
+        let mut assigned = ByShard::new();
+        for id in &changes.topics {
+            if let Some(topic) = image.topics.get(id) {
+                self.assign_topic(topic, &mut assigned);
+            }
+        }
+        let removed = self.removals(|id| {
+            changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
+        });
+        self.send(assigned, removed).await;
+        self.acted.send_replace(image.offset);
+    }
+
+    fn assign_topic(&self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
+        let settings = TopicSettings::of(topic, &self.defaults, self.producer_expiration_ms);
+        let settings = Arc::new(settings);
+        for (index, partition) in topic.partitions.iter().enumerate() {
+            if !partition.replicas.contains(&self.node) {
+                continue;
+            }
+            let id = partition_id(topic.id, index);
+            if self.places.is_quarantined(id) {
+                continue;
+            }
+            let job = AssignJob {
+                partition: id,
+                settings: Arc::clone(&settings),
+                assignment: assignment(partition),
+            };
+            assigned.entry(self.place(id).shard).or_default().push(job);
+        }
+    }
+
+    /// Where a partition is, or will be.
+    fn place(&self, id: TopicPartition) -> Place {
+        if let Some(place) = self.places.get(id) {
+            return place;
+        }
+        let dir = self.places.emptiest_dir(self.dirs);
+        let place = shard_of(id, dir, self.shards.len() / self.dirs.max(1));
+        self.places.set(id, place);
+        place
+    }
+
+    /// R17: only what the controller said to be deleted.
+    fn removals(&self, is_deleted: impl Fn(&TopicPartition) -> bool) -> ByShard<TopicPartition> {
+        let mut removed = ByShard::new();
+        let held: Vec<_> = self.places.read().iter().map(|(id, place)| (*id, *place)).collect();
+        for (id, place) in held {
+            if is_deleted(&id) {
+                self.places.remove(id);
+                removed.entry(place.shard).or_default().push(id);
+            }
+        }
+        removed
+    }
+
+    async fn send(&self, assigned: ByShard<AssignJob>, removed: ByShard<TopicPartition>) {
+        let removals = removed
+            .into_iter()
+            .map(|(shard, ids)| self.shards[shard].ask(|done| Message::Remove(ids, done)));
+        let removals = futures::future::join_all(removals).await;
+        let assignments = assigned
+            .into_iter()
+            .map(|(shard, jobs)| self.shards[shard].ask(|done| Message::Assign(jobs, done)));
+        let assignments = futures::future::join_all(assignments).await;
+        if removals.iter().chain(&assignments).any(Result::is_err) {
+            error!("a storage shard is gone: its partitions are not served; restart the node");
+        }
+    }
+}
+
+fn partition_id(topic: TopicId, index: usize) -> TopicPartition {
+    let partition = PartitionIndex(i32::try_from(index).unwrap_or(i32::MAX));
+    TopicPartition { topic, partition }
+}
+
+fn assignment(partition: &Partition) -> Assignment {
+    Assignment {
+        leader: partition.leader,
+        leader_epoch: partition.leader_epoch,
+        partition_epoch: partition.partition_epoch,
+        isr: partition.isr.clone(),
+    }
+}

@@ -1,0 +1,113 @@
+//! What a storage node is told at its start.
+//!
+//! Invariant: every value is within the bounds of its Kafka key; whoever reads the configuration file checked that.
+//! Deliberately does not know files of properties, nor the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ottla_metadata::event::Endpoint;
+use ottla_metadata::topic_config::ClusterDefaults;
+use ottla_runtime::seams::HostPort;
+use ottla_types::{ClusterId, NodeId};
+
+/// A storage node's configuration.
+#[derive(Clone, Debug)]
+pub struct StorageConfig {
+    /// `node.id`.
+    pub node: NodeId,
+    /// The cluster that the node is to belong to; `None`: that of its directories, or of the quorum.
+    pub cluster_id: Option<ClusterId>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `log.dirs`.
+    pub log_dirs: Vec<PathBuf>,
+    /// `num.io.threads`: shards over all directories; each directory has at least one.
+    pub io_threads: usize,
+    /// `ottla.storage.listener`; `None`: only this process uses the node.
+    pub listener: Option<HostPort>,
+    /// `ottla.storage.listener.advertised`: where gateways and followers reach it.
+    pub advertised: Endpoint,
+    /// Free bytes that each directory must have at start.
+    pub min_free_bytes: u64,
+    /// The broker's own defaults of topic configs (`log.retention.ms` and so on).
+    pub topic_defaults: ClusterDefaults,
+    /// `producer.id.expiration.ms`.
+    pub producer_expiration_ms: i64,
+    /// How long things take.
+    pub timing: StorageTiming,
+    /// Sizes of what the node keeps.
+    pub sizes: StorageSizes,
+    /// A bug that is put back, for the simulation to find.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::mutant::Mutant>,
+}
+
+/// Periods and time-outs.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageTiming {
+    /// `broker.heartbeat.interval.ms`.
+    pub heartbeat_interval: Duration,
+    /// `initial.broker.registration.timeout.ms`.
+    pub registration_timeout: Duration,
+    /// How long a controlled shutdown may wait for the controller.
+    pub shutdown_timeout: Duration,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Duration,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub checkpoint_interval: Duration,
+}
+
+impl Default for StorageTiming {
+    fn default() -> Self {
+        Self {
+            heartbeat_interval: Duration::from_secs(2),
+            registration_timeout: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(10),
+            retention_check_interval: Duration::from_secs(300),
+            checkpoint_interval: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct StorageSizes {
+    /// Bytes of one journal file; a shard has two.
+    pub journal_bytes: u64,
+    /// Descriptors that a shard holds open.
+    pub open_files_per_shard: usize,
+}
+
+impl Default for StorageSizes {
+    fn default() -> Self {
+        Self { journal_bytes: 64 << 20, open_files_per_shard: 1024 }
+    }
+}
+
+impl StorageConfig {
+    /// A node with one directory that serves its own process only, with Kafka's defaults.
+    pub fn new(node: NodeId, log_dir: PathBuf) -> Self {
+        Self {
+            node,
+            cluster_id: None,
+            rack: None,
+            log_dirs: vec![log_dir],
+            io_threads: 1,
+            listener: None,
+            advertised: Endpoint { host: "localhost".to_owned(), port: 9094 },
+            min_free_bytes: 0,
+            topic_defaults: ClusterDefaults::default(),
+            producer_expiration_ms: 86_400_000,
+            timing: StorageTiming::default(),
+            sizes: StorageSizes::default(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// Shards of each directory.
+    pub fn shards_per_dir(&self) -> usize {
+        (self.io_threads / self.log_dirs.len().max(1)).max(1)
+    }
+}

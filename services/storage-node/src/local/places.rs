@@ -1,0 +1,102 @@
+//! Which shard holds which partition.
+//!
+//! Invariant: a partition is at one place from its first assignment to its removal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use ottla_types::TopicPartition;
+
+/// Where a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Index of the directory.
+    pub(crate) dir: usize,
+    /// Index of the shard, over all directories.
+    pub(crate) shard: usize,
+}
+
+/// All places.
+#[derive(Default)]
+pub(crate) struct Places {
+    places: RwLock<BTreeMap<TopicPartition, Place>>,
+    /// Partitions whose files are corrupt: they are not served, and not made anew (R16).
+    quarantined: RwLock<BTreeSet<TopicPartition>>,
+}
+
+impl Places {
+    /// The places as they are now. Not to be held over an await.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<TopicPartition, Place>> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, id: TopicPartition) -> Option<Place> {
+        self.read().get(&id).copied()
+    }
+
+    pub(crate) fn set(&self, id: TopicPartition, place: Place) {
+        self.places.write().unwrap_or_else(PoisonError::into_inner).insert(id, place);
+    }
+
+    pub(crate) fn remove(&self, id: TopicPartition) -> Option<Place> {
+        self.places.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
+    }
+
+    pub(crate) fn quarantine(&self, id: TopicPartition) {
+        self.quarantined.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    pub(crate) fn is_quarantined(&self, id: TopicPartition) -> bool {
+        self.quarantined.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// The directory with the fewest partitions.
+    pub(crate) fn emptiest_dir(&self, dirs: usize) -> usize {
+        let mut counts = vec![0_usize; dirs.max(1)];
+        for place in self.read().values() {
+            if let Some(count) = counts.get_mut(place.dir) {
+                *count += 1;
+            }
+        }
+        (0..counts.len()).min_by_key(|&dir| counts[dir]).unwrap_or(0)
+    }
+}
+
+/// The shard of a partition within its directory: spread by topic and index, the same at every start.
+pub(crate) fn shard_of(id: TopicPartition, dir: usize, shards_per_dir: usize) -> Place {
+    let bytes = id.topic.0.as_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Neighbouring partitions of a topic lie on neighbouring shards.
+    let spread = hash.wrapping_add(u64::from(id.partition.0.unsigned_abs()));
+    let shards = shards_per_dir.max(1);
+    let within = usize::try_from(spread % shards as u64).unwrap_or(0);
+    Place { dir, shard: dir * shards + within }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_api::storage::topic_partition;
+    use ottla_types::TopicId;
+
+    #[test]
+    fn partitions_of_a_topic_are_spread_evenly_over_the_shards_of_a_directory() {
+        let places: Vec<_> =
+            (0..8).map(|p| shard_of(topic_partition(TopicId::default(), p), 1, 4).shard).collect();
+        for shard in 4..8 {
+            assert_eq!(places.iter().filter(|s| **s == shard).count(), 2);
+        }
+    }
+
+    #[test]
+    fn new_partitions_go_to_the_directory_with_the_fewest() {
+        let places = Places::default();
+        for partition in 0..5 {
+            let id = topic_partition(TopicId::default(), partition);
+            places.set(id, Place { dir: places.emptiest_dir(2), shard: 0 });
+        }
+        assert_eq!(places.read().values().filter(|p| p.dir == 0).count(), 3);
+    }
+}

@@ -1,0 +1,48 @@
+//! Known bugs that a simulation puts back, to see that it finds them. Not in normal builds: the feature `mutants` brings them.
+//!
+//! Invariant: without the feature, every question here is answered "no" at compile time.
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Journals are written but never synced, and what was written is called durable.
+    NoSync,
+    /// Produces with `acks=all` are answered before the high watermark passed them.
+    AnswerBeforeWatermark,
+}
+
+impl Mutant {
+    /// The bug of a name: `no_sync` or `answer_before_watermark`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "no_sync" => Some(Self::NoSync),
+            "answer_before_watermark" => Some(Self::AnswerBeforeWatermark),
+            _ => None,
+        }
+    }
+}
+
+/// The bug of this node, if any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mutation {
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Mutation {
+    #[cfg(feature = "mutants")]
+    pub(crate) fn is(self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn is(self, _: Mutant) -> bool {
+        false
+    }
+}
+
+/// A disk whose files forget to sync.
+#[cfg(feature = "mutants")]
+pub(crate) mod no_sync;
+#[cfg(feature = "mutants")]
+pub(crate) use no_sync::NoSyncDisk;

@@ -1,0 +1,9 @@
+//! The node as a whole, on a simulated disk, with a controller in memory.
+
+mod controller;
+mod crash;
+mod deletion;
+mod node;
+mod produce;
+mod read;
+mod startup;

@@ -1,0 +1,144 @@
+//! Partitions come, change and go, as the metadata say.
+//!
+//! Invariant: a partition serves only once its creation is part of a durable round; what goes is renamed before anything of it is
+//! removed (R17). Roles are taken from the final image (R15).
+
+use std::sync::Arc;
+
+use ottla_api::storage::LogDirectoryPartition;
+use ottla_partition::{Effect, RecoveredState, Replica, ReplicaRole};
+use ottla_types::{ErrorCode, Offset, TopicPartition, Uuid};
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+use super::Shard;
+use super::message::AssignJob;
+use super::partition::Partition;
+use super::round::RoundWork;
+use super::topic_settings::TopicSettings;
+use crate::log::PartitionLog;
+
+impl Shard {
+    /// Acts on partitions as the newest image has them; `done` is told once the round is durable.
+    pub(super) fn assign(
+        &mut self,
+        jobs: Vec<AssignJob>,
+        done: oneshot::Sender<()>,
+        round: &mut RoundWork,
+    ) {
+        for job in jobs {
+            let id = job.partition;
+            if !self.partitions.contains_key(&id) && !self.create(id, &job.settings, round) {
+                continue;
+            }
+            self.take_settings(id, &job.settings);
+            self.take_role(job);
+            round.touched.insert(id);
+        }
+        round.assigned.push(done);
+    }
+
+    /// Makes a new partition; false if the disk does not let it.
+    fn create(
+        &mut self,
+        id: TopicPartition,
+        settings: &TopicSettings,
+        round: &mut RoundWork,
+    ) -> bool {
+        if self.is_failed {
+            return false;
+        }
+        let config = Arc::clone(&settings.log);
+        let created = PartitionLog::create(&self.files, &self.log_dir, &settings.name, id, config);
+        let log = match created {
+            Ok(log) => log,
+            Err(cause) => {
+                error!(topic = %settings.name, partition = %id.partition, "not created: {cause}");
+                return false;
+            }
+        };
+        round.frames.created(&log);
+        let replica = Replica::new(self.me, settings.replica, RecoveredState::default());
+        let partition = Partition { log, replica, settings: None, bytes_unseen: 0 };
+        self.partitions.insert(id, partition);
+        true
+    }
+
+    fn take_settings(&mut self, id: TopicPartition, settings: &Arc<TopicSettings>) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        if partition.settings.as_ref() == Some(settings) {
+            return;
+        }
+        partition.settings = Some(Arc::clone(settings));
+        partition.log.set_config(Arc::clone(&settings.log));
+        let mut effects = Vec::new();
+        partition.replica.reconfigure(settings.replica, &mut effects);
+        self.obey(id, effects);
+    }
+
+    fn take_role(&mut self, job: AssignJob) {
+        let id = job.partition;
+        let now = self.seams.clock.wall();
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let before = partition.replica.known_leader();
+        let mut effects = Vec::new();
+        partition.replica.r15_assign(job.assignment, now, &mut effects);
+        if let ReplicaRole::Leader(leader) = partition.replica.role() {
+            partition.log.assign_epoch(leader.epoch);
+        }
+        let has_moved = partition.replica.known_leader() != before;
+        self.obey(id, effects);
+        if has_moved {
+            let waiters = self.parked.partition_changed(id);
+            self.wake(waiters);
+        }
+    }
+
+    /// Takes deleted partitions away; `done` is told once the round is durable.
+    pub(super) fn remove(
+        &mut self,
+        ids: &[TopicPartition],
+        done: oneshot::Sender<()>,
+        round: &mut RoundWork,
+    ) {
+        for id in ids {
+            if let Some(partition) = self.partitions.remove(id) {
+                self.dismiss(partition, round);
+                let waiters = self.parked.partition_changed(*id);
+                self.wake(waiters);
+            }
+        }
+        round.assigned.push(done);
+    }
+
+    /// R17: the folder is renamed now, and removed after `file.delete.delay.ms`.
+    fn dismiss(&mut self, mut partition: Partition, round: &mut RoundWork) {
+        let mut effects = Vec::new();
+        partition.replica.r16_stop(&mut effects);
+        for effect in effects {
+            if let Effect::Refuse(ticket, _) = effect {
+                let code = ErrorCode::UnknownTopicOrPartition;
+                self.produces.settle(ticket, code, Offset::NONE);
+            }
+        }
+        let (topic, index) = (partition.log.topic().to_owned(), partition.id().partition);
+        let delay = partition.settings.map(|s| s.file_delete_delay).unwrap_or_default();
+        let unique = Uuid::from_random(self.seams.rng.next_u128());
+        match partition.log.delete(&mut self.files, &mut round.frames, unique) {
+            Ok(path) => {
+                info!(topic, partition = %index, "deleted");
+                let due = self.seams.clock.monotonic() + delay;
+                self.upkeep.remove_later(path, due);
+            }
+            Err(kept) => error!(topic, partition = %index, "not renamed: {}", kept.1),
+        }
+        if let Err(cause) = self.recovery_points.forget([(topic.as_str(), index)]) {
+            error!(topic, partition = %index, "its recovery point stays: {cause}");
+        }
+    }
+
+    /// What this shard holds.
+    pub(super) fn describe(&self) -> Vec<LogDirectoryPartition> {
+        self.partitions.values().map(Partition::describe).collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! Fetches that wait for records, and callers that want to be woken.
+//!
+//! Invariant: bounded; each leaves exactly once: when enough bytes came, when a partition of it changed hands, or when its time is
+//! over. Deliberately does not know records: bytes are what the partitions say came in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_types::TopicPartition;
+use slab::Slab;
+use tokio::sync::Notify;
+
+use super::message::FetchJob;
+
+/// Fetches that may wait at once; more are answered with what there is.
+pub(super) const MAX_PARKED: usize = 16_384;
+
+/// Who waits.
+pub(super) enum Waiter {
+    /// A fetch that this shard answers.
+    Fetch(FetchJob),
+    /// A caller that asks again.
+    Caller(Arc<Notify>),
+}
+
+struct Entry {
+    waiter: Waiter,
+    partitions: Vec<TopicPartition>,
+    /// Bytes that must still come.
+    missing: usize,
+    deadline: Duration,
+}
+
+/// All that wait at one shard.
+#[derive(Default)]
+pub(super) struct Parked {
+    entries: Slab<Entry>,
+    by_partition: BTreeMap<TopicPartition, Vec<usize>>,
+    deadlines: BTreeSet<(Duration, usize)>,
+}
+
+impl Parked {
+    /// Parks a waiter, or gives it back when too many wait already.
+    pub(super) fn park(
+        &mut self,
+        waiter: Waiter,
+        partitions: Vec<TopicPartition>,
+        missing: usize,
+        deadline: Duration,
+    ) -> Option<Waiter> {
+        if self.entries.len() >= MAX_PARKED {
+            return Some(waiter);
+        }
+        let key = self.entries.insert(Entry { waiter, partitions, missing, deadline });
+        for partition in &self.entries[key].partitions {
+            self.by_partition.entry(*partition).or_default().push(key);
+        }
+        self.deadlines.insert((deadline, key));
+        None
+    }
+
+    /// `bytes` more can be read in a partition; takes out those who have enough now.
+    pub(super) fn bytes_came(&mut self, partition: TopicPartition, bytes: usize) -> Vec<Waiter> {
+        let Some(keys) = self.by_partition.get(&partition) else { return Vec::new() };
+        let mut done = Vec::new();
+        for &key in keys {
+            let entry = &mut self.entries[key];
+            entry.missing = entry.missing.saturating_sub(bytes);
+            if entry.missing == 0 {
+                done.push(key);
+            }
+        }
+        done.into_iter().map(|key| self.take(key)).collect()
+    }
+
+    /// A partition is not what it was: takes out all that wait for it.
+    pub(super) fn partition_changed(&mut self, partition: TopicPartition) -> Vec<Waiter> {
+        let keys = self.by_partition.get(&partition).cloned().unwrap_or_default();
+        keys.into_iter().map(|key| self.take(key)).collect()
+    }
+
+    /// Takes out those whose time is over.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<Waiter> {
+        let mut waiters = Vec::new();
+        while let Some(&(deadline, key)) = self.deadlines.first()
+            && deadline <= now
+        {
+            waiters.push(self.take(key));
+        }
+        waiters
+    }
+
+    /// Takes out all.
+    pub(super) fn drain(&mut self) -> Vec<Waiter> {
+        self.expire(Duration::MAX)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn take(&mut self, key: usize) -> Waiter {
+        let entry = self.entries.remove(key);
+        self.deadlines.remove(&(entry.deadline, key));
+        for partition in &entry.partitions {
+            if let Some(keys) = self.by_partition.get_mut(partition) {
+                keys.retain(|k| *k != key);
+                if keys.is_empty() {
+                    self.by_partition.remove(partition);
+                }
+            }
+        }
+        entry.waiter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_api::storage::topic_partition;
+    use ottla_types::TopicId;
+
+    fn partition(index: i32) -> TopicPartition {
+        topic_partition(TopicId::default(), index)
+    }
+
+    fn park(parked: &mut Parked, partitions: &[i32], missing: usize, deadline_ms: u64) {
+        let refused = parked.park(
+            Waiter::Caller(Arc::default()),
+            partitions.iter().map(|&p| partition(p)).collect(),
+            missing,
+            Duration::from_millis(deadline_ms),
+        );
+        assert!(refused.is_none());
+    }
+
+    #[test]
+    fn a_waiter_leaves_when_enough_bytes_came_over_all_its_partitions() {
+        let mut parked = Parked::default();
+        park(&mut parked, &[1, 2], 100, 50);
+        park(&mut parked, &[2], 1, 60);
+        assert!(parked.bytes_came(partition(1), 60).is_empty());
+        assert_eq!(parked.bytes_came(partition(2), 40).len(), 2);
+        assert!(parked.by_partition.is_empty() && parked.deadlines.is_empty());
+    }
+
+    #[test]
+    fn a_waiter_leaves_when_its_time_is_over_or_its_partition_changed() {
+        let mut parked = Parked::default();
+        park(&mut parked, &[1], 100, 50);
+        park(&mut parked, &[1, 2], 100, 60);
+        assert_eq!(parked.next_deadline(), Some(Duration::from_millis(50)));
+        assert_eq!(parked.expire(Duration::from_millis(50)).len(), 1);
+        assert_eq!(parked.partition_changed(partition(2)).len(), 1);
+        assert!(parked.next_deadline().is_none());
+    }
+
+    #[test]
+    fn no_more_than_the_bound_wait() {
+        let mut parked = Parked::default();
+        for _ in 0..MAX_PARKED {
+            park(&mut parked, &[], 1, 1);
+        }
+        let refused = parked.park(Waiter::Caller(Arc::default()), vec![], 1, Duration::ZERO);
+        assert!(refused.is_some());
+    }
+}

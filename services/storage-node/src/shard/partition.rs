@@ -1,0 +1,37 @@
+//! One partition of a shard: its log and what its replica knows.
+//!
+//! Invariant: log and replica have the same start and end; the replica is told of every batch that the log took.
+
+use std::sync::Arc;
+
+use ottla_api::storage::LogDirectoryPartition;
+use ottla_partition::Replica;
+use ottla_types::TopicPartition;
+
+use super::topic_settings::TopicSettings;
+use crate::log::PartitionLog;
+
+/// A partition.
+pub(crate) struct Partition {
+    pub(crate) log: PartitionLog,
+    pub(crate) replica: Replica,
+    /// `None` until the metadata named the partition.
+    pub(crate) settings: Option<Arc<TopicSettings>>,
+    /// Bytes appended since readers were last woken.
+    pub(crate) bytes_unseen: usize,
+}
+
+impl Partition {
+    pub(crate) fn id(&self) -> TopicPartition {
+        self.log.id()
+    }
+
+    pub(super) fn describe(&self) -> LogDirectoryPartition {
+        let lag = self.replica.high_watermark().0 - self.log.end().0;
+        LogDirectoryPartition {
+            partition: self.id(),
+            size_bytes: i64::try_from(self.log.size_bytes()).unwrap_or(i64::MAX),
+            offset_lag: lag.max(0),
+        }
+    }
+}

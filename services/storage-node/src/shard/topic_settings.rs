@@ -1,0 +1,77 @@
+//! A topic's name and configuration, as log and replica use them; one value is shared by all partitions of a topic.
+//!
+//! Invariant: made from the image and the broker's defaults only, so that equal inputs give equal settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_metadata::image::Topic;
+use ottla_metadata::topic_config::{ClusterDefaults, TimestampType, TopicConfig};
+use ottla_partition::{Durability, ReplicaConfig, TimestampPolicy};
+
+use crate::log::LogConfig;
+
+/// What of a topic a shard obeys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicSettings {
+    pub(crate) name: Arc<str>,
+    pub(crate) log: Arc<LogConfig>,
+    pub(crate) replica: ReplicaConfig,
+    /// `flush.ms` where it is obeyed.
+    pub(crate) flush_interval: Option<Duration>,
+    /// `file.delete.delay.ms`.
+    pub(crate) file_delete_delay: Duration,
+}
+
+impl TopicSettings {
+    pub(crate) fn of(
+        topic: &Topic,
+        defaults: &ClusterDefaults,
+        producer_expiration_ms: i64,
+    ) -> Self {
+        let config = TopicConfig::resolve(&topic.configs, defaults);
+        let timestamps = match config.timestamp_type {
+            TimestampType::LogAppendTime => TimestampPolicy::LogAppendTime,
+            TimestampType::CreateTime => TimestampPolicy::CreateTime {
+                before_max_ms: config.timestamp_before_max_ms,
+                after_max_ms: config.timestamp_after_max_ms,
+            },
+        };
+        let durable = config.flush_messages == 1;
+        let interval = u64::try_from(config.flush_ms).unwrap_or(u64::MAX);
+        let delay = u64::try_from(config.file_delete_delay_ms).unwrap_or(0);
+        Self {
+            name: topic.name.as_str().into(),
+            replica: ReplicaConfig {
+                durability: if durable { Durability::Synced } else { Durability::Written },
+                min_insync_replicas: config.min_insync_replicas,
+                max_message_bytes: config.max_message_bytes,
+                timestamps,
+                producer_expiration_ms,
+            },
+            flush_interval: (!durable && config.flush_ms < i64::MAX)
+                .then(|| Duration::from_millis(interval)),
+            file_delete_delay: Duration::from_millis(delay),
+            log: Arc::new(log_config(&config, durable)),
+        }
+    }
+}
+
+fn log_config(config: &TopicConfig, durable: bool) -> LogConfig {
+    let u32_of = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    LogConfig {
+        segment_bytes: u32_of(config.segment_bytes),
+        segment_ms: config.segment_ms,
+        segment_index_bytes: u32_of(config.segment_index_bytes),
+        index_interval_bytes: u32_of(config.index_interval_bytes),
+        retention_ms: config.retention_ms.unwrap_or(-1),
+        retention_bytes: config
+            .retention_bytes
+            .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        delete: config.cleanup.delete,
+        // Compaction is stored and not obeyed yet: offsets have no gaps.
+        compact: false,
+        durable,
+        ..LogConfig::default()
+    }
+}

@@ -1,0 +1,281 @@
+//! What a shard does from time to time: checkpoints, retention, forgetting producers, removing what was deleted.
+//!
+//! Invariant: a journal file is freed only after its partitions' segments are synced and their recovery points written. At most one
+//! checkpoint runs at a time, off the shard's thread. Nothing here delays a round, but for a full journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_types::{Offset, TopicPartition};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::Shard;
+use crate::log::{Checkpoint, JournalError, RoundError, remove_renamed};
+use crate::producer_state::snapshot_entries;
+
+/// How often producers that were silent too long are looked for.
+const PRODUCER_CHECK_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How often things are done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Periods {
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub(crate) checkpoint: Duration,
+    /// `log.retention.check.interval.ms`.
+    pub(crate) retention: Duration,
+}
+
+/// A checkpoint that ran, or did not.
+struct CheckpointOutcome {
+    checkpoints: Vec<Checkpoint>,
+    /// The journal file that it frees.
+    generation: Option<u64>,
+    result: Result<(), String>,
+}
+
+/// What is due when.
+pub(super) struct Upkeep {
+    periods: Periods,
+    next_checkpoint: Duration,
+    next_retention: Duration,
+    next_producer_check: Duration,
+    running: Option<oneshot::Receiver<CheckpointOutcome>>,
+    finished: Option<CheckpointOutcome>,
+    /// Renamed files and folders, and when they may be removed.
+    removals: BTreeMap<Duration, Vec<PathBuf>>,
+}
+
+impl Upkeep {
+    pub(super) fn new(periods: Periods, now: Duration) -> Self {
+        Self {
+            periods,
+            next_checkpoint: now + periods.checkpoint,
+            next_retention: now + periods.retention,
+            next_producer_check: now + PRODUCER_CHECK_INTERVAL,
+            running: None,
+            finished: None,
+            removals: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Duration> {
+        let removal = self.removals.first_key_value().map(|(due, _)| *due);
+        let timers = [self.next_checkpoint, self.next_retention, self.next_producer_check];
+        timers.into_iter().chain(removal).min()
+    }
+
+    /// What was renamed goes at `due`.
+    pub(super) fn remove_later(&mut self, path: PathBuf, due: Duration) {
+        self.removals.entry(due).or_default().push(path);
+    }
+
+    /// Completes when the running checkpoint ended; never while none runs.
+    pub(super) async fn checkpoint_done(&mut self) {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let ended = running.await;
+        self.running = None;
+        self.finished = ended.ok();
+    }
+}
+
+impl Shard {
+    /// Does what is due.
+    pub(super) fn keep_up(&mut self) {
+        if let Some(outcome) = self.upkeep.finished.take() {
+            self.end_checkpoint(outcome);
+        }
+        let now = self.seams.clock.monotonic();
+        let has_retired = self.journal.retired().is_some();
+        if self.upkeep.running.is_none() && (has_retired || now >= self.upkeep.next_checkpoint) {
+            self.begin_checkpoint();
+            self.upkeep.next_checkpoint = now + self.upkeep.periods.checkpoint;
+        }
+        if now >= self.upkeep.next_retention {
+            self.apply_retention(now);
+            self.upkeep.next_retention = now + self.upkeep.periods.retention;
+        }
+        if now >= self.upkeep.next_producer_check {
+            let wall = self.seams.clock.wall();
+            for partition in self.partitions.values_mut() {
+                partition.replica.expire_producers(wall);
+            }
+            self.upkeep.next_producer_check = now + PRODUCER_CHECK_INTERVAL;
+        }
+        self.remove_due(now);
+    }
+
+    /// Begins to sync the segments of all partitions that have something unsynced; the journal's retired file is freed with it.
+    fn begin_checkpoint(&mut self) {
+        if self.is_failed {
+            return;
+        }
+        let generation = self.journal.retired().map(|retired| retired.generation);
+        let mut checkpoints = Vec::new();
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            if partition.log.is_failed() || !partition.log.wants_checkpoint() {
+                continue;
+            }
+            match partition.log.begin_checkpoint(&mut self.files) {
+                Ok(checkpoint) => checkpoints.push(checkpoint),
+                Err(cause) => return self.r16_fail(&cause),
+            }
+        }
+        if checkpoints.is_empty() && generation.is_none() {
+            return;
+        }
+        let (done, running) = oneshot::channel();
+        let disk = Arc::clone(&self.seams.disk);
+        let points = Arc::clone(&self.recovery_points);
+        let work = self.seams.tasks.run_blocking(Box::new(move || {
+            let synced = checkpoints.iter().try_for_each(|c| c.run(&*disk));
+            let result = synced.map_err(|error| error.to_string());
+            let result = result
+                .and_then(|()| points.advance(&checkpoints).map_err(|error| error.to_string()));
+            // The shard may have ended.
+            _ = done.send(CheckpointOutcome { checkpoints, generation, result });
+        }));
+        drop(self.seams.tasks.spawn("checkpoint", work));
+        self.upkeep.running = Some(running);
+    }
+
+    fn end_checkpoint(&mut self, outcome: CheckpointOutcome) {
+        if let Err(cause) = outcome.result {
+            for checkpoint in &outcome.checkpoints {
+                if let Some(partition) = self.partitions.get_mut(&checkpoint.partition()) {
+                    partition.log.fail_checkpoint(checkpoint);
+                }
+            }
+            return self.r16_fail(&std::io::Error::other(cause));
+        }
+        for checkpoint in &outcome.checkpoints {
+            if let Some(partition) = self.partitions.get_mut(&checkpoint.partition()) {
+                partition.log.end_checkpoint(checkpoint);
+                self.ends_count(checkpoint.partition());
+            }
+        }
+        if let Some(generation) = outcome.generation {
+            self.journal.free(generation);
+        }
+    }
+
+    /// The journal has no room: waits until a checkpoint emptied its retired file.
+    pub(super) async fn empty_journal(&mut self) -> Result<(), RoundError> {
+        while let Some(retired) = self.journal.retired().map(|retired| retired.generation) {
+            if self.upkeep.running.is_none() && self.upkeep.finished.is_none() {
+                self.begin_checkpoint();
+            }
+            if self.upkeep.finished.is_none() {
+                if self.upkeep.running.is_none() {
+                    break;
+                }
+                self.upkeep.checkpoint_done().await;
+            }
+            match self.upkeep.finished.take() {
+                Some(outcome) => self.end_checkpoint(outcome),
+                None => break,
+            }
+            if self.is_failed {
+                break;
+            }
+            if self.journal.retired().is_some_and(|still| still.generation == retired) {
+                // That checkpoint began before the file was retired: one more is needed.
+                continue;
+            }
+        }
+        if self.is_failed || self.journal.retired().is_some() {
+            return Err(JournalError::Failed(self.journal.dir().to_owned()).into());
+        }
+        Ok(())
+    }
+
+    fn apply_retention(&mut self, now: Duration) {
+        let wall = self.seams.clock.wall();
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            let Some(partition) = self.partitions.get_mut(&id) else { continue };
+            if partition.log.is_failed() || partition.settings.is_none() {
+                continue;
+            }
+            let upper = partition.replica.high_watermark();
+            let delay =
+                partition.settings.as_ref().map(|s| s.file_delete_delay).unwrap_or_default();
+            let renamed = match partition.log.apply_retention(&mut self.files, wall, upper) {
+                Ok(renamed) => renamed,
+                Err(cause) => {
+                    error!(partition = %id, "old segments stay: {cause}");
+                    continue;
+                }
+            };
+            if renamed.is_empty() {
+                continue;
+            }
+            let start = partition.log.log_start();
+            info!(topic = partition.log.topic(), partition = %id.partition, %start, "old segments deleted");
+            let mut effects = Vec::new();
+            partition.replica.start_raised(start, &mut effects);
+            for path in renamed {
+                self.upkeep.remove_later(path, now + delay);
+            }
+            self.obey(id, effects);
+        }
+    }
+
+    fn remove_due(&mut self, now: Duration) {
+        while let Some((&due, _)) = self.upkeep.removals.first_key_value()
+            && due <= now
+        {
+            let Some((_, paths)) = self.upkeep.removals.pop_first() else { return };
+            let disk = Arc::clone(&self.seams.disk);
+            let work = self.seams.tasks.run_blocking(Box::new(move || {
+                if let Err((path, cause)) = remove_renamed(&*disk, &paths) {
+                    warn!(path = %path.display(), "cannot be removed: {cause}");
+                }
+            }));
+            drop(self.seams.tasks.spawn("remove-deleted", work));
+        }
+    }
+
+    /// Writes what is known of a partition's producers as of `offset`.
+    pub(super) fn snapshot_producers(&mut self, id: TopicPartition, offset: Offset) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let entries = snapshot_entries(partition.replica.producers());
+        if let Err(cause) = partition.log.write_producers(&self.files, offset, &entries) {
+            warn!(partition = %id, "no snapshot of producers: {cause}");
+        }
+    }
+
+    /// A clean stop: producers, then a checkpoint of everything. Whether all is in order.
+    pub(super) async fn close(&mut self) -> bool {
+        while self.upkeep.running.is_some() {
+            self.upkeep.checkpoint_done().await;
+        }
+        if let Some(outcome) = self.upkeep.finished.take() {
+            self.end_checkpoint(outcome);
+        }
+        let ids: Vec<_> = self.partitions.keys().copied().collect();
+        for id in ids {
+            if let Some(partition) = self.partitions.get(&id)
+                && !partition.replica.producers().is_empty()
+            {
+                let end = partition.log.end();
+                self.snapshot_producers(id, end);
+            }
+        }
+        self.begin_checkpoint();
+        while self.upkeep.running.is_some() {
+            self.upkeep.checkpoint_done().await;
+        }
+        if let Some(outcome) = self.upkeep.finished.take() {
+            self.end_checkpoint(outcome);
+        }
+        let waiters = self.parked.drain();
+        self.wake(waiters);
+        let is_in_order = |p: &super::Partition| !p.log.is_failed() && !p.log.wants_checkpoint();
+        !self.is_failed && self.partitions.values().all(is_in_order)
+    }
+}
