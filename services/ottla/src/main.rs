@@ -1,1 +1,10 @@
-fn main() {}
+//! The binary: parses the command line and hands over to it. Everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ottla::cli::{Cli, run};
+
+fn main() -> ExitCode {
+    run(Cli::parse())
+}

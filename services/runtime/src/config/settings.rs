@@ -20,7 +20,7 @@ pub const MAX_CONFIG_FILE_BYTES: u64 = 1 << 20;
 /// What an environment variable that sets a key begins with.
 const ENVIRONMENT_PREFIX: &str = "OTTLA_";
 /// Variables with our prefix that are no keys of a server.
-const OTHER_VARIABLES: &[&str] = &["OTTLA_LOG"];
+const OTHER_VARIABLES: &[&str] = &["OTTLA_ADMIN", "OTTLA_BOOTSTRAP", "OTTLA_JAEGER", "OTTLA_LOG"];
 
 /// A configuration file, read.
 #[derive(Clone, Debug, PartialEq, Eq)]

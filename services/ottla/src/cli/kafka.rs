@@ -1,0 +1,79 @@
+//! The Kafka client of the command line: a kept library, so that these commands see what any client sees.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_runtime::seams::{Clock as _, RealClock};
+use rskafka::BackoffConfig;
+use rskafka::chrono::DateTime;
+use rskafka::client::partition::{PartitionClient, UnknownTopicHandling};
+use rskafka::client::{Client, ClientBuilder};
+use rskafka::record::Record;
+
+use crate::cli::failure::Failure;
+
+/// How long a command tries before it says that the cluster does not answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A connection to a cluster.
+pub(super) struct Kafka {
+    client: Client,
+    bootstrap: String,
+}
+
+impl Kafka {
+    /// Connects; tries for ten seconds.
+    pub(super) async fn connect(bootstrap: &str) -> Result<Self, Failure> {
+        let backoff = BackoffConfig { deadline: Some(PATIENCE), ..BackoffConfig::default() };
+        let client = ClientBuilder::new(vec![bootstrap.to_owned()])
+            .client_id("ottla-cli")
+            .backoff_config(backoff)
+            .build()
+            .await
+            .map_err(|error| Failure::from_kafka(bootstrap, &error))?;
+        Ok(Self { client, bootstrap: bootstrap.to_owned() })
+    }
+
+    /// The partitions of a topic, one client each; makes the topic where the cluster allows it.
+    pub(super) async fn partitions(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<Arc<PartitionClient>>, Failure> {
+        let topics = self.client.list_topics().await.map_err(|error| self.failure(&error))?;
+        let known = topics.into_iter().find(|candidate| candidate.name == topic);
+        let indexes = known.map_or_else(|| vec![0], |found| found.partitions.into_iter().collect());
+        let mut clients = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            clients.push(Arc::new(self.partition(topic, index).await?));
+        }
+        Ok(clients)
+    }
+
+    /// One partition.
+    pub(super) async fn partition(
+        &self,
+        topic: &str,
+        index: i32,
+    ) -> Result<PartitionClient, Failure> {
+        self.client
+            .partition_client(topic, index, UnknownTopicHandling::Retry)
+            .await
+            .map_err(|error| self.failure(&error))
+    }
+
+    /// An error of the client, as this command line says it.
+    pub(super) fn failure(&self, error: &rskafka::client::error::Error) -> Failure {
+        Failure::from_kafka(&self.bootstrap, error)
+    }
+}
+
+/// A record of now.
+pub(super) fn record(
+    key: Option<Vec<u8>>,
+    value: Vec<u8>,
+    headers: BTreeMap<String, Vec<u8>>,
+) -> Record {
+    let now = RealClock::new().wall().0;
+    let timestamp = DateTime::from_timestamp_millis(now).unwrap_or_default();
+    Record { key, value: Some(value), headers, timestamp }
+}

@@ -1,0 +1,64 @@
+//! The storage node's part of a process's configuration.
+
+use std::sync::Arc;
+
+use ottla_api::controller::ControllerClient;
+use ottla_controller::config::domain_settings;
+use ottla_metadata::event::Endpoint;
+use ottla_metadata::topic_config::ConfigError;
+use ottla_runtime::Seams;
+use ottla_runtime::config::ServerConfig;
+use ottla_storage_node::config::{StorageConfig, StorageTiming};
+use ottla_storage_node::service::StorageHandle;
+
+/// What a storage node is told at its start.
+///
+/// # Errors
+/// A default of topics is wrong.
+pub(super) fn config(config: &ServerConfig) -> Result<StorageConfig, ConfigError> {
+    let advertised = &config.internal.storage_advertised;
+    let own = StorageConfig::new(config.node_id, config.log_dirs[0].clone());
+    let expiration = config.storage.producer_id_expiration.as_millis();
+    Ok(StorageConfig {
+        rack: config.rack.clone(),
+        log_dirs: config.log_dirs.clone(),
+        io_threads: shards(config.storage.io_threads),
+        listener: Some(config.internal.storage.clone()),
+        advertised: Endpoint { host: advertised.host.clone(), port: advertised.port },
+        min_free_bytes: config.storage.min_free_disk_bytes,
+        topic_defaults: domain_settings(config)?.topic_defaults,
+        producer_expiration_ms: i64::try_from(expiration).unwrap_or(i64::MAX),
+        timing: StorageTiming {
+            heartbeat_interval: config.timing.broker_heartbeat_interval,
+            registration_timeout: config.timing.registration_timeout,
+            retention_check_interval: config.storage.retention_check_interval,
+            ..StorageTiming::default()
+        },
+        ..own
+    })
+}
+
+/// More shards than cores only share their rounds among more syncs.
+fn shards(io_threads: usize) -> usize {
+    io_threads.min(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// Ties the node's registration to the process's metadata stream, for as long as the node lives: its end is the first sign of the
+/// node's death.
+pub(super) fn identify(seams: &Seams, client: &Arc<ControllerClient>, handle: &StorageHandle) {
+    let (client, node) = (client.clone(), handle.node());
+    let mut standings = handle.standings();
+    let follow = async move {
+        let mut epoch = None;
+        loop {
+            let now = standings.borrow_and_update().broker_epoch;
+            if epoch.replace(now) != Some(now) {
+                client.identify(node, now);
+            }
+            if standings.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    drop(seams.tasks.spawn("identify", Box::pin(follow)));
+}
