@@ -5,15 +5,16 @@
 //! one after the other, then zeros up to the next block. A round is written at once and synced once.
 //!
 //! ```text
-//! file header   magic "OTTLAJNL" · version u32 · generation u64 · crc u32
-//! round header  magic "OJR1" · body length u32 · frame count u32 · generation u64 · round u64 · crc u32
+//! file header   magic "OTTLAJNL" · version u32 · generation u64 · salt u32 · crc u32
+//! round header  magic "OJR1" · body length u32 · frame count u32 · generation u64 · round u64 · salted crc u32
 //! frame header  magic "OJF1" · kind u8 · 3 zeros · topic id · partition i32 · leader epoch i32 · offset i64 ·
 //!               payload length u32 · payload crc u32 · generation u64 · round u32 (low half) · crc u32
 //! ```
 //!
 //! Invariant: every byte of a round is under a checksum. A frame of batches sums only what the batches' own checksums
 //! leave out, so that no payload is read twice on the way in; reading back checks both. Generation and round are in
-//! every header, so that nothing that an earlier use of the file left behind is taken for new.
+//! every header, so that nothing that an earlier use of the file left behind is taken for new; and a round's checksum is
+//! salted with a number that only the file knows, so that no record can look like a round.
 //! Deliberately knows no file and no order of events: that is the storage node's journal.
 
 use ottla_types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition, Uuid};
@@ -27,7 +28,7 @@ pub const BLOCK_BYTES: usize = 4096;
 /// Bytes before the first round: two header slots.
 pub const FIRST_ROUND_AT: u64 = 2 * BLOCK_BYTES as u64;
 /// Bytes of a file header.
-pub const FILE_HEADER_BYTES: usize = 24;
+pub const FILE_HEADER_BYTES: usize = 28;
 /// Bytes of a round header.
 pub const ROUND_HEADER_BYTES: usize = 32;
 /// Bytes of a frame header.
@@ -77,6 +78,8 @@ pub enum JournalFormatError {
 pub struct FileHeader {
     /// Grows with each use of any file of the journal, from 1.
     pub generation: u64,
+    /// Drawn at random when the file is made.
+    pub salt: u32,
 }
 
 impl FileHeader {
@@ -91,7 +94,8 @@ impl FileHeader {
         bytes[..8].copy_from_slice(&FILE_MAGIC);
         bytes[8..12].copy_from_slice(&VERSION.to_be_bytes());
         bytes[12..20].copy_from_slice(&self.generation.to_be_bytes());
-        seal(&mut bytes);
+        bytes[20..24].copy_from_slice(&self.salt.to_be_bytes());
+        seal(&mut bytes, 0);
         bytes
     }
 
@@ -104,12 +108,13 @@ impl FileHeader {
         if !bytes.starts_with(&FILE_MAGIC) {
             return Err(JournalFormatError::Magic);
         }
-        check_seal(&bytes)?;
+        check_seal(&bytes, 0)?;
         match u32_at(&bytes, 8) {
             Some(VERSION) => {}
             other => return Err(JournalFormatError::Version(other.unwrap_or_default())),
         }
-        Ok(Self { generation: u64_at(&bytes, 12).ok_or(JournalFormatError::TooShort)? })
+        let fields = || Some(Self { generation: u64_at(&bytes, 12)?, salt: u32_at(&bytes, 20)? });
+        fields().ok_or(JournalFormatError::TooShort)
     }
 }
 
@@ -127,29 +132,29 @@ pub struct RoundHeader {
 }
 
 impl RoundHeader {
-    /// The bytes of this header.
-    pub fn encode(&self) -> [u8; ROUND_HEADER_BYTES] {
+    /// The bytes of this header in a file of this salt.
+    pub fn encode(&self, salt: u32) -> [u8; ROUND_HEADER_BYTES] {
         let mut bytes = [0; ROUND_HEADER_BYTES];
         bytes[..4].copy_from_slice(&ROUND_MAGIC);
         bytes[4..8].copy_from_slice(&self.body_len.to_be_bytes());
         bytes[8..12].copy_from_slice(&self.frame_count.to_be_bytes());
         bytes[12..20].copy_from_slice(&self.generation.to_be_bytes());
         bytes[20..28].copy_from_slice(&self.round.to_be_bytes());
-        seal(&mut bytes);
+        seal(&mut bytes, salt);
         bytes
     }
 
-    /// The header at the front of a block.
+    /// The header at the front of a block, in a file of this salt.
     ///
     /// # Errors
     /// `TooShort`, `Magic`, `HeaderCrc`.
-    pub fn decode(bytes: &[u8]) -> Result<Self, JournalFormatError> {
+    pub fn decode(bytes: &[u8], salt: u32) -> Result<Self, JournalFormatError> {
         let bytes: [u8; ROUND_HEADER_BYTES] =
             array(bytes, 0).ok_or(JournalFormatError::TooShort)?;
         if !bytes.starts_with(&ROUND_MAGIC) {
             return Err(JournalFormatError::Magic);
         }
-        check_seal(&bytes)?;
+        check_seal(&bytes, salt)?;
         let fields = || {
             Some(Self {
                 body_len: u32_at(&bytes, 4)?,
@@ -240,7 +245,7 @@ impl FrameHeader {
         bytes[44..48].copy_from_slice(&self.payload_crc.to_be_bytes());
         bytes[48..56].copy_from_slice(&self.generation.to_be_bytes());
         bytes[56..60].copy_from_slice(&self.round_low.to_be_bytes());
-        seal(&mut bytes);
+        seal(&mut bytes, 0);
         bytes
     }
 
@@ -254,7 +259,7 @@ impl FrameHeader {
         if !bytes.starts_with(&FRAME_MAGIC) {
             return Err(JournalFormatError::Magic);
         }
-        check_seal(&bytes)?;
+        check_seal(&bytes, 0)?;
         let kind = FrameKind::from_id(bytes[4]).ok_or(JournalFormatError::Kind(bytes[4]))?;
         let fields = || {
             let topic = TopicId(Uuid::from_bytes(array(&bytes, 8)?));
@@ -317,18 +322,15 @@ pub fn payload_checksum(payload: &[u8]) -> u32 {
 }
 
 /// Puts the checksum of a header into its last four bytes.
-fn seal(header: &mut [u8]) {
+fn seal(header: &mut [u8], salt: u32) {
     let (fields, crc) = header.split_at_mut(header.len() - 4);
-    crc.copy_from_slice(&crc32c::crc32c(fields).to_be_bytes());
+    crc.copy_from_slice(&crc32c::crc32c_append(salt, fields).to_be_bytes());
 }
 
-fn check_seal(header: &[u8]) -> Result<(), JournalFormatError> {
+fn check_seal(header: &[u8], salt: u32) -> Result<(), JournalFormatError> {
     let (fields, crc) = header.split_at(header.len() - 4);
-    if crc32c::crc32c(fields).to_be_bytes() == crc {
-        Ok(())
-    } else {
-        Err(JournalFormatError::HeaderCrc)
-    }
+    let computed = crc32c::crc32c_append(salt, fields).to_be_bytes();
+    if computed == crc { Ok(()) } else { Err(JournalFormatError::HeaderCrc) }
 }
 
 #[cfg(test)]

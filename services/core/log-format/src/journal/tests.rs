@@ -38,11 +38,12 @@ fn two_batches() -> (Vec<u8>, u32) {
 
 #[test]
 fn headers_lead_back() {
-    let file = FileHeader { generation: 3 };
+    let file = FileHeader { generation: 3, salt: 11 };
     assert_eq!(FileHeader::decode(&file.encode()), Ok(file));
-    assert_eq!((file.slot_at(), FileHeader { generation: 4 }.slot_at()), (4096, 0));
+    assert_eq!((file.slot_at(), FileHeader { generation: 4, salt: 11 }.slot_at()), (4096, 0));
     let round = RoundHeader { body_len: 4065, frame_count: 2, generation: 3, round: 1 << 40 };
-    assert_eq!(RoundHeader::decode(&round.encode()), Ok(round));
+    assert_eq!(RoundHeader::decode(&round.encode(11), 11), Ok(round));
+    assert_eq!(RoundHeader::decode(&round.encode(11), 12), Err(JournalFormatError::HeaderCrc));
     assert_eq!(round.size_bytes(), 8192);
     let frame = frame_of(b"", 0);
     assert_eq!(FrameHeader::decode(&frame.encode()), Ok(frame));
@@ -52,8 +53,8 @@ fn headers_lead_back() {
 fn no_changed_bit_of_a_header_passes() {
     let round = RoundHeader { body_len: 4065, frame_count: 2, generation: 3, round: 1 << 40 };
     let headers = [
-        FileHeader { generation: 3 }.encode().to_vec(),
-        round.encode().to_vec(),
+        FileHeader { generation: 3, salt: 11 }.encode().to_vec(),
+        round.encode(11).to_vec(),
         frame_of(b"", 0).encode().to_vec(),
     ];
     for header in headers {
@@ -61,7 +62,7 @@ fn no_changed_bit_of_a_header_passes() {
             let mut changed = header.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             assert!(FileHeader::decode(&changed).is_err());
-            assert!(RoundHeader::decode(&changed).is_err());
+            assert!(RoundHeader::decode(&changed, 11).is_err());
             assert!(FrameHeader::decode(&changed).is_err());
         }
     }
@@ -93,7 +94,7 @@ proptest! {
     #[test]
     fn hostile_bytes_never_panic(bytes: Vec<u8>) {
         let _ = FileHeader::decode(&bytes);
-        let _ = RoundHeader::decode(&bytes);
+        let _ = RoundHeader::decode(&bytes, 11);
         let _ = FrameHeader::decode(&bytes);
         let _ = frame_of(&bytes, 0).check_payload(&bytes);
     }

@@ -1,0 +1,172 @@
+//! One file of a journal.
+//!
+//! Invariant: a file has a valid header from the moment it has its name; a new header goes into the other slot and is
+//! synced before the first round under it, so that a torn header leaves the old one.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_log_format::journal::{
+    BLOCK_BYTES, FILE_HEADER_BYTES, FIRST_ROUND_AT, FRAME_HEADER_BYTES, FileHeader, RoundHeader,
+};
+use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
+
+use super::JournalConfig;
+use super::frame::{Frame, body_bytes};
+
+/// A journal has so many files, written in turn.
+pub(super) const FILES_PER_JOURNAL: usize = 2;
+/// What a file is called until it has a header.
+const DRAFT_SUFFIX: &str = ".new";
+
+static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+
+pub(in crate::log) struct JournalFile {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    generation: u64,
+    salt: u32,
+    /// Where the next round goes.
+    position: u64,
+    len: u64,
+}
+
+impl JournalFile {
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of rounds that an empty file takes.
+    pub(super) fn capacity(&self) -> u64 {
+        self.len - FIRST_ROUND_AT
+    }
+
+    /// Bytes of rounds that this file still takes.
+    pub(super) fn room(&self) -> u64 {
+        self.len - self.position
+    }
+
+    /// Uses the file anew: what is in it is void from now on.
+    pub(super) fn begin(&mut self, generation: u64) -> io::Result<()> {
+        let header = FileHeader { generation, salt: self.salt };
+        self.file.write_all_at(&[IoSlice::new(&header.encode())], header.slot_at())?;
+        self.file.sync_data()?;
+        self.generation = generation;
+        self.position = FIRST_ROUND_AT;
+        Ok(())
+    }
+
+    /// Writes a round behind the last one, and syncs it.
+    pub(super) fn write_round(&mut self, round: u64, frames: &[Frame<'_>]) -> io::Result<()> {
+        let header = RoundHeader {
+            body_len: body_bytes(frames) as u32,
+            frame_count: frames.len() as u32,
+            generation: self.generation,
+            round,
+        };
+        let round_header = header.encode(self.salt);
+        let frame_headers: Vec<[u8; FRAME_HEADER_BYTES]> =
+            frames.iter().map(|frame| frame.header(self.generation, round)).collect();
+        let mut slices = Vec::with_capacity(2 + 4 * frames.len());
+        slices.push(IoSlice::new(&round_header));
+        for (frame, header) in frames.iter().zip(&frame_headers) {
+            slices.push(IoSlice::new(header));
+            slices.extend(frame.payload().filter(|piece| !piece.is_empty()).map(IoSlice::new));
+        }
+        let written = round_header.len() as u64 + u64::from(header.body_len);
+        slices.push(IoSlice::new(&ZEROS[..(header.size_bytes() - written) as usize]));
+        self.file.write_all_at(&slices, self.position)?;
+        self.file.sync_data()?;
+        self.position += header.size_bytes();
+        Ok(())
+    }
+}
+
+/// The name of a journal's file.
+fn file_name(number: usize) -> String {
+    format!("{number}.journal")
+}
+
+/// Makes or reuses the files of a journal, all of them void.
+pub(super) fn start_files(
+    disk: &dyn Disk,
+    log_dir: &Path,
+    dir: &Path,
+    config: JournalConfig,
+) -> io::Result<[JournalFile; FILES_PER_JOURNAL]> {
+    if !disk.exists(dir)? {
+        disk.create_dir_all(dir)?;
+        disk.sync_dir(log_dir)?;
+    }
+    let newest = (0..FILES_PER_JOURNAL).try_fold(0, |newest, number| {
+        let header = open_existing(disk, dir, number)?.and_then(|(_, header)| header);
+        io::Result::Ok(header.map_or(newest, |header| newest.max(header.generation)))
+    })?;
+    let start = |number: usize| start_file(disk, dir, number, newest + 1 + number as u64, config);
+    Ok([start(0)?, start(1)?])
+}
+
+fn start_file(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: usize,
+    generation: u64,
+    config: JournalConfig,
+) -> io::Result<JournalFile> {
+    let path = dir.join(file_name(number));
+    let len = config.file_bytes;
+    if let Some((file, Some(FileHeader { salt, .. }))) = open_existing(disk, dir, number)?
+        && file.len()? == len
+    {
+        let mut reused =
+            JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, len };
+        reused.begin(generation)?;
+        return Ok(reused);
+    }
+    let draft = dir.join(file_name(number) + DRAFT_SUFFIX);
+    let file = disk.open(&draft, OpenMode::Create)?;
+    file.set_len(0)?;
+    file.allocate(len)?;
+    let salt = config.salt;
+    let mut made = JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, len };
+    made.begin(generation)?;
+    disk.rename(&draft, &made.path)?;
+    disk.sync_dir(dir)?;
+    Ok(made)
+}
+
+/// A journal's file and its newest header that is whole, if it has one.
+type Found = (Arc<dyn DiskFile>, Option<FileHeader>);
+
+/// Opens a file of a journal, if it is there.
+pub(super) fn open_existing(
+    disk: &dyn Disk,
+    dir: &Path,
+    number: usize,
+) -> io::Result<Option<Found>> {
+    let file = match disk.open(&dir.join(file_name(number)), OpenMode::ReadWrite) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut newest: Option<FileHeader> = None;
+    for slot in [0, BLOCK_BYTES as u64] {
+        let mut bytes = [0; FILE_HEADER_BYTES];
+        if file.len()? >= slot + FILE_HEADER_BYTES as u64 {
+            file.read_exact_at(&mut bytes, slot)?;
+        }
+        let header = FileHeader::decode(&bytes).ok();
+        newest = newest.into_iter().chain(header).max_by_key(|header| header.generation);
+    }
+    Ok(Some((file, newest)))
+}
+
+/// The path of a journal's file.
+pub(super) fn path_of(dir: &Path, number: usize) -> PathBuf {
+    dir.join(file_name(number))
+}

@@ -1,0 +1,189 @@
+//! Opening the logs of a log directory after any kind of stop.
+//!
+//! Invariant: what was promised to be durable is there afterwards, or the partition is quarantined with the file and the
+//! position that are to blame, its files untouched (R16). Only a torn tail is cut, and only above what was promised. What
+//! recovery changed is synced before the journals may be started anew.
+
+mod open;
+mod segments;
+mod tail;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_log_format::checkpoint::read_partition_metadata;
+use ottla_runtime::seams::Disk;
+use ottla_types::{TopicId, TopicPartition, Uuid};
+
+use super::checkpoint::{CheckpointError, RecoveryPoints, RecoveryPointsError};
+use super::config::LogConfig;
+use super::create::make_dir;
+use super::files::Files;
+use super::journal::JournalReplay;
+use super::names::{
+    PARTITION_METADATA, deleted_dir_name, parse_partition_dir_name, partition_dir_name,
+};
+use super::partition_log::PartitionLog;
+use super::text_file;
+
+pub use open::{OpenError, OpenInput};
+
+/// Descriptors that recovery holds at a time.
+const MAX_OPEN_FILES: usize = 64;
+
+/// A partition that cannot be served.
+#[derive(Debug)]
+pub struct Quarantined {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Topic id and index, if its metadata could be read.
+    pub partition: Option<TopicPartition>,
+    /// Why.
+    pub error: OpenError,
+}
+
+/// The logs of a log directory.
+#[derive(Debug, Default)]
+pub struct RecoveredLogDir {
+    /// Those that can be served.
+    pub logs: Vec<PartitionLog>,
+    /// Those that cannot.
+    pub quarantined: Vec<Quarantined>,
+    /// Folders of deleted partitions, which the caller may remove (R17).
+    pub deleted: Vec<PathBuf>,
+}
+
+/// Why a log directory cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The disk's own error.
+    #[error("cannot recover {}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The error.
+        source: std::io::Error,
+    },
+    /// Recovery points.
+    #[error(transparent)]
+    Points(#[from] RecoveryPointsError),
+    /// What was repaired could not be synced.
+    #[error(transparent)]
+    Sync(#[from] CheckpointError),
+}
+
+/// Reads the journals, opens and repairs every partition of a log directory, syncs what was repaired, and writes the
+/// recovery points. Then [`super::Journal::start`] may be called. `is_clean` is whether the clean-shutdown marker was there;
+/// `config` answers what a topic's configuration was last known to be.
+///
+/// # Errors
+/// See [`RecoverError`]; trouble of one partition is no error but a quarantine.
+pub fn recover_log_dir(
+    disk: &Arc<dyn Disk>,
+    log_dir: &Path,
+    points: &RecoveryPoints,
+    is_clean: bool,
+    config: &dyn Fn(&str, TopicId) -> Arc<LogConfig>,
+) -> Result<RecoveredLogDir, RecoverError> {
+    let replay = if is_clean {
+        JournalReplay::default()
+    } else {
+        JournalReplay::read(&**disk, log_dir)
+            .map_err(|(path, source)| RecoverError::Io { path, source })?
+    };
+    let mut files = Files::new(Arc::clone(disk), MAX_OPEN_FILES);
+    let io = |source| RecoverError::Io { path: log_dir.to_owned(), source };
+    make_lost_dirs(&files, log_dir, &replay).map_err(io)?;
+    let mut recovered = RecoveredLogDir::default();
+    for entry in disk.list(log_dir).map_err(io)?.into_iter().filter(|entry| entry.is_dir) {
+        if super::names::is_deleted_dir_name(&entry.name) {
+            recovered.deleted.push(log_dir.join(&entry.name));
+        } else if let Some((topic, _)) = parse_partition_dir_name(&entry.name) {
+            let dir = log_dir.join(&entry.name);
+            let input =
+                OpenInput { points, replay: &replay, is_clean, config: &|id| config(topic, id) };
+            match PartitionLog::open(&mut files, &dir, &input) {
+                Ok(log) => recovered.logs.push(log),
+                Err((partition, error)) => {
+                    recovered.quarantined.push(Quarantined { dir, partition, error })
+                }
+            }
+        }
+    }
+    sync_repaired(&mut files, points, &mut recovered.logs)?;
+    Ok(recovered)
+}
+
+/// Makes the folders again that the journal knows of and a crash lost. A folder of the same name that is another topic's is
+/// one whose renaming was lost.
+fn make_lost_dirs(files: &Files, log_dir: &Path, replay: &JournalReplay) -> std::io::Result<()> {
+    for (&id, frames) in &replay.partitions {
+        let Some((topic, _)) = &frames.created else { continue };
+        let name = partition_dir_name(topic, id.partition);
+        if parse_partition_dir_name(&name).is_none() {
+            continue;
+        }
+        let dir = log_dir.join(name);
+        let found = text_file::read(&**files.disk(), &dir.join(PARTITION_METADATA))?;
+        match found.and_then(|bytes| read_partition_metadata(&bytes).ok()) {
+            Some(there) if there == id.topic => continue,
+            Some(other) => {
+                let name = unused_deleted_name(
+                    files,
+                    log_dir,
+                    topic,
+                    TopicPartition { topic: other, ..id },
+                )?;
+                files.disk().rename(&dir, &log_dir.join(name))?;
+            }
+            None => {}
+        }
+        make_dir(files, &dir, id)?;
+        let metadata = files
+            .disk()
+            .open(&dir.join(PARTITION_METADATA), ottla_runtime::seams::OpenMode::ReadWrite)?;
+        metadata.sync_data()?;
+        files.disk().sync_dir(&dir)?;
+    }
+    files.disk().sync_dir(log_dir)
+}
+
+fn unused_deleted_name(
+    files: &Files,
+    log_dir: &Path,
+    topic: &str,
+    id: TopicPartition,
+) -> std::io::Result<String> {
+    let mut bits = u128::from_be_bytes(*id.topic.0.as_bytes());
+    loop {
+        let name = deleted_dir_name(topic, id.partition, Uuid::from_bytes(bits.to_be_bytes()));
+        if !files.disk().exists(&log_dir.join(&name))? {
+            return Ok(name);
+        }
+        bits = bits.wrapping_add(1);
+    }
+}
+
+/// Syncs all that recovery left unsynced, and says so in the recovery points.
+fn sync_repaired(
+    files: &mut Files,
+    points: &RecoveryPoints,
+    logs: &mut [PartitionLog],
+) -> Result<(), RecoverError> {
+    let mut done = BTreeMap::new();
+    for (index, log) in logs.iter_mut().enumerate().filter(|(_, log)| log.wants_checkpoint()) {
+        let checkpoint = log.begin_checkpoint(files)?;
+        checkpoint.run(&**files.disk())?;
+        done.insert(index, checkpoint);
+    }
+    if done.is_empty() {
+        return Ok(());
+    }
+    points.advance(done.values())?;
+    let repaired: BTreeSet<usize> = done.keys().copied().collect();
+    for index in repaired {
+        logs[index].end_checkpoint(&done[&index]);
+    }
+    Ok(())
+}

@@ -1,0 +1,438 @@
+//! Where the sound part of a log ends, what is wrong behind it, and how it is put in order.
+//!
+//! Invariant: `find` and `check` change nothing; `settle` leaves exactly the sound part, with indexes that fit it.
+
+use std::io;
+
+use ottla_log_format::index::{OffsetIndexEntry, TimeIndexEntry};
+use ottla_runtime::seams::DiskFile;
+use ottla_types::Offset;
+
+use super::open::OpenError;
+use crate::log::epochs::EpochCache;
+use crate::log::files::Files;
+use crate::log::index::{SparseIndex, entries_in, entry_at, sound_prefix};
+use crate::log::lookup::{CorruptSegment, cut_index};
+use crate::log::names::FileKind;
+use crate::log::partition_log::PartitionLog;
+use crate::log::scan::{Headers, SoundEnd, VerifyFrom, find_sound_batch, verify};
+use crate::log::segment::{Active, MaxTimestamp, Segment};
+
+/// What a disk writes at once, in bytes: the smallest piece that a crash loses.
+const SECTOR_BYTES: u64 = 512;
+/// So many zeros at a sector's end are taken for a lost write: more than records have next to each other.
+const LOST_BYTES: usize = 8;
+
+/// From where a log is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk {
+    /// Index of the first segment that may not have been synced.
+    pub(super) first: usize,
+    pub(super) recovery_point: Offset,
+    pub(super) is_clean: bool,
+}
+
+/// A segment that was walked over, with its index made anew.
+struct Walked {
+    segment: Segment,
+    active: Active,
+    /// Entries of the index files that stay.
+    kept: (u32, u32),
+}
+
+/// The sound part of a log, as far as it was looked at.
+pub(super) struct Tail {
+    /// Of the last segment in `walked`.
+    index: usize,
+    sound: SoundEnd,
+    /// Segments from the first one that was looked at to the one in which the sound part ends.
+    walked: Vec<Walked>,
+    epochs: EpochCache,
+    /// Files are as a clean stop left them.
+    is_trusted: bool,
+}
+
+impl Tail {
+    /// Looks for the end of the sound part.
+    pub(super) fn find(
+        files: &mut Files,
+        log: &PartitionLog,
+        walk: Walk,
+    ) -> Result<Self, OpenError> {
+        let last = log.segments.len() - 1;
+        if walk.is_clean
+            && let Some(tail) = Self::trust(files, log, last)?
+        {
+            return Ok(tail);
+        }
+        // A clean stop whose files do not fit it: believe nothing of the last segment.
+        let (first, from) = if walk.is_clean {
+            (last, log.segments[last].base)
+        } else {
+            (walk.first, walk.recovery_point)
+        };
+        let mut epochs = log.epochs.clone();
+        let mut walked = Vec::new();
+        let mut index = first;
+        loop {
+            let segment = log.segments[index];
+            let start = if index == first {
+                Start::before(files, log, segment, from)?
+            } else {
+                Start::front(segment)
+            };
+            let (one, sound) = walk_segment(files, log, segment, start, &mut epochs)?;
+            walked.push(one);
+            let next = log.segments.get(index + 1);
+            let goes_on = sound.damage.is_none()
+                && next.is_some_and(|next| {
+                    next.base == sound.next_offset
+                        || (log.config.compact && next.base > sound.next_offset)
+                });
+            if !goes_on {
+                return Ok(Self { index, sound, walked, epochs, is_trusted: false });
+            }
+            index += 1;
+        }
+    }
+
+    /// After a clean stop: only what lies behind the last index entry is looked at. `None` if the files do not fit.
+    fn trust(
+        files: &mut Files,
+        log: &PartitionLog,
+        index: usize,
+    ) -> Result<Option<Self>, OpenError> {
+        let segment = log.segments[index];
+        let Some(start) = Start::last_entries(files, log, segment)? else { return Ok(None) };
+        let mut epochs = log.epochs.clone();
+        let mut walked = start.walked(segment);
+        let mut sound =
+            SoundEnd { position: start.position, next_offset: start.next_offset, damage: None };
+        if segment.size > 0 {
+            let path = log.path(segment.base, FileKind::Log);
+            let file =
+                log.open_file(files, segment.base, FileKind::Log).map_err(OpenError::io(&path))?;
+            let mut headers = Headers::new(&*file, start.position, u64::from(segment.size));
+            loop {
+                match headers.next() {
+                    Ok(None) => break,
+                    Ok(Some(found)) => {
+                        walked.active.note(
+                            &segment,
+                            &found.header,
+                            found.position as u32,
+                            &log.config,
+                        );
+                        epochs.assign(found.header.leader_epoch, found.header.base_offset);
+                        sound.position = found.end();
+                        sound.next_offset = found.header.next_offset();
+                    }
+                    Err(_) => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(Self { index, sound, walked: vec![walked], epochs, is_trusted: true }))
+    }
+
+    /// Where the sound part ends.
+    pub(super) fn end(&self) -> Offset {
+        self.sound.next_offset
+    }
+
+    /// Refuses what cannot come from a crash (R16): less than was promised, or sound batches behind damage that does not
+    /// look like lost writes. `end` is the log's end once the journal was replayed.
+    pub(super) fn check(
+        &self,
+        files: &mut Files,
+        log: &PartitionLog,
+        end: Offset,
+        durable_mark: Offset,
+    ) -> Result<(), OpenError> {
+        let segment = log.segments[self.index];
+        let path = log.path(segment.base, FileKind::Log);
+        let corrupt = |reason: String| {
+            let path = path.clone();
+            OpenError::Corrupt(CorruptSegment { path, position: self.sound.position, reason })
+        };
+        let damage = self.sound.damage.as_ref().map(ToString::to_string);
+        if end < durable_mark {
+            let reason = damage.unwrap_or_else(|| format!("the log ends at offset {end}"));
+            return Err(corrupt(format!("{reason}; offsets below {durable_mark} were promised")));
+        }
+        // What the journal made good needs no further question.
+        let Some(damage) = damage.filter(|_| end == self.end()) else { return Ok(()) };
+        let file =
+            log.open_file(files, segment.base, FileKind::Log).map_err(OpenError::io(&path))?;
+        let behind = self.sound.position + 1..u64::from(segment.size);
+        let offsets = self.end().0.saturating_add(1)..i64::MAX;
+        let found = find_sound_batch(&*file, behind, offsets).map_err(OpenError::io(&path))?;
+        let Some(found) = found else { return Ok(()) };
+        let lost = has_lost_write(&*file, self.sound.position, found, log.config.durable)
+            .map_err(OpenError::io(&path))?;
+        if lost {
+            Ok(())
+        } else {
+            Err(corrupt(format!("{damage}; a sound batch follows at position {found}")))
+        }
+    }
+
+    /// Cuts what is behind the sound part, and puts indexes and epochs in order.
+    pub(super) fn settle(self, files: &mut Files, log: &mut PartitionLog) -> Result<(), OpenError> {
+        for segment in log.segments.split_off(self.index + 1).into_iter().rev() {
+            remove_segment(files, log, segment)?;
+            log.has_unsynced_names = true;
+        }
+        let segment = log.segments[self.index];
+        if u64::from(segment.size) > self.sound.position {
+            let path = log.path(segment.base, FileKind::Log);
+            let file =
+                log.open_file(files, segment.base, FileKind::Log).map_err(OpenError::io(&path))?;
+            file.set_len(self.sound.position).map_err(OpenError::io(&path))?;
+            log.segments[self.index].size = self.sound.position as u32;
+        }
+        log.end = self.sound.next_offset;
+        log.epochs = self.epochs;
+        let count = self.walked.len();
+        for (number, mut walked) in self.walked.into_iter().enumerate() {
+            let is_last = number + 1 == count;
+            if !is_last {
+                walked.active.note_time(&walked.segment);
+            }
+            cut_indexes(files, log, &walked)?;
+            if !self.is_trusted {
+                log.note_unsynced_indexes(walked.segment.base);
+            }
+            if is_last {
+                log.active = walked.active;
+            } else {
+                flush_indexes(files, log, &mut walked)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where to begin in a segment, and what of its indexes is believed.
+#[derive(Default)]
+struct Start {
+    position: u64,
+    next_offset: Offset,
+    offsets: (u32, Option<OffsetIndexEntry>),
+    times: (u32, Option<TimeIndexEntry>),
+}
+
+impl Start {
+    fn front(segment: Segment) -> Self {
+        Self { next_offset: segment.base, ..Self::default() }
+    }
+
+    fn walked(&self, segment: Segment) -> Walked {
+        let max_timestamp = self.times.1.map(|entry| MaxTimestamp {
+            timestamp: entry.timestamp,
+            offset: segment.base.plus(i64::from(entry.relative_offset)),
+        });
+        let active = Active {
+            offsets: SparseIndex::of_file(self.offsets.0, self.offsets.1),
+            times: SparseIndex::of_file(self.times.0, self.times.1),
+            max_timestamp,
+            ..Active::default()
+        };
+        Walked { segment, active, kept: (self.offsets.0, self.times.0) }
+    }
+
+    /// The last index entry that is not above `offset` and that both indexes speak for; entries may be torn.
+    fn before(
+        files: &mut Files,
+        log: &PartitionLog,
+        segment: Segment,
+        offset: Offset,
+    ) -> Result<Self, OpenError> {
+        let front = Self::front(segment);
+        let (Some(relative), Some(file), Some(times)) = (
+            segment.relative(offset),
+            open_if_there(files, log, segment, FileKind::Index)?,
+            open_if_there(files, log, segment, FileKind::TimeIndex)?,
+        ) else {
+            return Ok(front);
+        };
+        let path = log.path(segment.base, FileKind::Index);
+        let times: Vec<TimeIndexEntry> =
+            sound_prefix(&*times, |entry: &TimeIndexEntry| entry.relative_offset <= relative)
+                .map_err(OpenError::io(&path))?;
+        let Some(covered) = times.last().map(|entry| entry.relative_offset) else {
+            return Ok(front);
+        };
+        let offsets: Vec<OffsetIndexEntry> =
+            sound_prefix(&*file, |entry: &OffsetIndexEntry| entry.relative_offset <= covered)
+                .map_err(OpenError::io(&path))?;
+        let Some(&entry) = offsets.last() else { return Ok(front) };
+        let kept = times.partition_point(|time| time.relative_offset <= entry.relative_offset);
+        let times = (kept as u32, kept.checked_sub(1).map(|last| times[last]));
+        Ok(Self::at(files, log, segment, (offsets.len() as u32, entry), times)?.unwrap_or(front))
+    }
+
+    /// The last entries of both indexes, as a clean stop left them. `None` if they do not fit the log.
+    fn last_entries(
+        files: &mut Files,
+        log: &PartitionLog,
+        segment: Segment,
+    ) -> Result<Option<Self>, OpenError> {
+        let front = Some(Self::front(segment));
+        let Some(file) = open_if_there(files, log, segment, FileKind::Index)? else {
+            return Ok(front);
+        };
+        let Some(offsets) = last_entry::<OffsetIndexEntry>(log, segment, &*file)? else {
+            return Ok(front);
+        };
+        let Some(file) = open_if_there(files, log, segment, FileKind::TimeIndex)? else {
+            return Ok(None);
+        };
+        let Some((count, last)) = last_entry::<TimeIndexEntry>(log, segment, &*file)? else {
+            return Ok(None);
+        };
+        Self::at(files, log, segment, offsets, (count, Some(last)))
+    }
+
+    /// At the batch that an entry points to; `None` if the entry lies.
+    fn at(
+        files: &mut Files,
+        log: &PartitionLog,
+        segment: Segment,
+        offsets: (u32, OffsetIndexEntry),
+        times: (u32, Option<TimeIndexEntry>),
+    ) -> Result<Option<Self>, OpenError> {
+        let path = log.path(segment.base, FileKind::Log);
+        let Some(file) = open_if_there(files, log, segment, FileKind::Log)? else {
+            return Ok(None);
+        };
+        let (count, entry) = offsets;
+        let Ok(position) = u64::try_from(entry.position) else { return Ok(None) };
+        let found = match Headers::new(&*file, position, u64::from(segment.size)).next() {
+            Err(crate::log::scan::ScanError::Io(source)) => {
+                return Err(OpenError::Io { path, source });
+            }
+            Err(_) | Ok(None) => return Ok(None),
+            Ok(Some(found)) => found,
+        };
+        let is_true = segment.relative(found.header.last_offset()) == Some(entry.relative_offset);
+        let next_offset = found.header.base_offset;
+        Ok(is_true.then_some(Self { position, next_offset, offsets: (count, Some(entry)), times }))
+    }
+}
+
+fn last_entry<E: crate::log::index::Entry>(
+    log: &PartitionLog,
+    segment: Segment,
+    file: &dyn DiskFile,
+) -> Result<Option<(u32, E)>, OpenError> {
+    let path = log.path(segment.base, FileKind::Index);
+    let count = entries_in::<E>(file.len().map_err(OpenError::io(&path))?);
+    let Some(last) = count.checked_sub(1) else { return Ok(None) };
+    let entry = entry_at(file, last).map_err(OpenError::io(&path))?;
+    Ok(entry.map(|entry| (count, entry)))
+}
+
+fn open_if_there(
+    files: &mut Files,
+    log: &PartitionLog,
+    segment: Segment,
+    kind: FileKind,
+) -> Result<Option<std::sync::Arc<dyn DiskFile>>, OpenError> {
+    match log.open_file(files, segment.base, kind) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io { path: log.path(segment.base, kind), source }),
+    }
+}
+
+fn walk_segment(
+    files: &mut Files,
+    log: &PartitionLog,
+    segment: Segment,
+    start: Start,
+    epochs: &mut EpochCache,
+) -> Result<(Walked, SoundEnd), OpenError> {
+    let mut walked = start.walked(segment);
+    let sound = SoundEnd { position: start.position, next_offset: start.next_offset, damage: None };
+    if segment.size == 0 {
+        return Ok((walked, sound));
+    }
+    let path = log.path(segment.base, FileKind::Log);
+    let file = log.open_file(files, segment.base, FileKind::Log).map_err(OpenError::io(&path))?;
+    let from = VerifyFrom {
+        position: start.position,
+        end: u64::from(segment.size),
+        next_offset: start.next_offset,
+        allows_gaps: log.config.compact,
+    };
+    let sound = verify(&*file, from, &mut |found| {
+        walked.active.note(&segment, &found.header, found.position as u32, &log.config);
+        epochs.assign(found.header.leader_epoch, found.header.base_offset);
+    })
+    .map_err(OpenError::io(&path))?;
+    Ok((walked, sound))
+}
+
+/// Whether a sector that ends in `from..to` ends with zeros: what a write that was lost, whole or in part, leaves. In a log
+/// without `flush.messages=1` many small writes may be unsynced, so that one may be lost within a sector, too.
+fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64, is_durable: bool) -> io::Result<bool> {
+    let mut end = (from + 1).next_multiple_of(SECTOR_BYTES);
+    while end <= to {
+        let mut last = [1; LOST_BYTES];
+        file.read_exact_at(&mut last, end.saturating_sub(LOST_BYTES as u64))?;
+        if last == [0; LOST_BYTES] {
+            return Ok(true);
+        }
+        end += SECTOR_BYTES;
+    }
+    let mut last = [1];
+    file.read_exact_at(&mut last, to - 1)?;
+    Ok(!is_durable && last == [0])
+}
+
+fn remove_segment(
+    files: &mut Files,
+    log: &PartitionLog,
+    segment: Segment,
+) -> Result<(), OpenError> {
+    files.forget_segment(log.id, segment.base);
+    for kind in FileKind::ALL {
+        let path = log.path(segment.base, kind);
+        match files.disk().remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path, source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Cuts both index files to what was believed of them.
+fn cut_indexes(files: &mut Files, log: &PartitionLog, walked: &Walked) -> Result<(), OpenError> {
+    let lens = [
+        (FileKind::Index, u64::from(walked.kept.0) * OffsetIndexEntry::BYTES as u64),
+        (FileKind::TimeIndex, u64::from(walked.kept.1) * TimeIndexEntry::BYTES as u64),
+    ];
+    for (kind, len) in lens {
+        let Some(file) = open_if_there(files, log, walked.segment, kind)? else { continue };
+        let path = log.path(walked.segment.base, kind);
+        cut_index(&*file, len).map_err(OpenError::io(&path))?;
+    }
+    Ok(())
+}
+
+fn flush_indexes(
+    files: &mut Files,
+    log: &mut PartitionLog,
+    walked: &mut Walked,
+) -> Result<(), OpenError> {
+    let base = walked.segment.base;
+    let path = log.path(base, FileKind::Index);
+    log.has_unsynced_names = true;
+    log.note_unsynced_indexes(base);
+    let file = log.create_file(files, base, FileKind::Index).map_err(OpenError::io(&path))?;
+    walked.active.offsets.flush(&*file).map_err(OpenError::io(&path))?;
+    let file = log.create_file(files, base, FileKind::TimeIndex).map_err(OpenError::io(&path))?;
+    walked.active.times.flush(&*file).map_err(OpenError::io(&path))
+}

@@ -1,0 +1,232 @@
+//! A round: what a shard appends to its partitions before it syncs once for all of them.
+//!
+//! Invariant: after `commit` every end offset that it names survives a crash. A partition's frames in the journal begin
+//! where its durable data end; where they would not, its segment is synced instead, before the journal is written.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_log_format::PlacedBatch;
+use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
+use ottla_types::{Offset, TimestampMs, TopicPartition};
+
+use super::append::{AppendError, Appended};
+use super::files::Files;
+use super::journal::{Frame, Journal, JournalError};
+use super::names::{FileKind, PARTITION_METADATA};
+use super::partition_log::PartitionLog;
+
+/// An append of at least this many bytes syncs its segment instead of going through the journal. Measured: a sync of a
+/// growing segment costs about as much more than one of the preallocated journal as writing this much twice.
+const DIRECT_MIN_BYTES: u64 = 256 * 1024;
+/// At most so many segments are synced in a round, each in its own call; the rest goes through the journal.
+const MAX_DIRECT_SYNCS: usize = 4;
+/// An append of at least this many bytes never goes through the journal.
+const DIRECT_ALWAYS_BYTES: u64 = 8 << 20;
+
+/// What is durable after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Offsets below are durable.
+    pub end: Offset,
+    /// The segments themselves were synced.
+    pub(super) segments_synced: bool,
+}
+
+/// Why a round is not durable. But for `Journal(Full)` the whole log directory must be taken to have failed: nothing of
+/// this round may be answered, and nothing more may be written (R16).
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// The journal; `Full` leaves the round as it is, to be committed again.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A segment could not be synced.
+    #[error("cannot sync {}: {source}", .path.display())]
+    Sync {
+        /// The file or folder.
+        path: PathBuf,
+        /// The error.
+        source: io::Error,
+    },
+}
+
+enum Entry {
+    Batches { partition: TopicPartition, from: usize, to: usize },
+    Created { partition: TopicPartition, topic: Box<str>, start: Offset },
+    Dropped { partition: TopicPartition },
+}
+
+struct DirectSync {
+    partition: TopicPartition,
+    end: Offset,
+    files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
+    /// Folders whose names must be durable before the files are.
+    dirs: Vec<Box<Path>>,
+}
+
+/// What was appended since the last commit.
+pub struct Round {
+    /// Larger appends do not fit the journal.
+    max_journaled_bytes: u64,
+    entries: Vec<Entry>,
+    batches: Vec<PlacedBatch>,
+    direct: Vec<DirectSync>,
+    committed: Vec<Committed>,
+}
+
+impl Round {
+    /// A round, empty yet, that will be committed to this journal.
+    pub fn new(journal: &Journal) -> Self {
+        Self {
+            max_journaled_bytes: DIRECT_ALWAYS_BYTES.min(journal.round_capacity() / 2),
+            entries: Vec::new(),
+            batches: Vec::new(),
+            direct: Vec::new(),
+            committed: Vec::new(),
+        }
+    }
+
+    /// Whether a commit would do nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.direct.is_empty()
+    }
+
+    /// Appends batches to a log and, if it is one with `flush.messages=1`, to what the commit makes durable.
+    ///
+    /// # Errors
+    /// As [`PartitionLog::append`]; then nothing of it is in the round.
+    pub fn append(
+        &mut self,
+        log: &mut PartitionLog,
+        files: &mut Files,
+        batches: Vec<PlacedBatch>,
+        now: TimestampMs,
+    ) -> Result<Appended, AppendError> {
+        let appended = log.append(files, &batches, now)?;
+        if !log.config.durable {
+            return Ok(appended);
+        }
+        let must = log.noted_end != appended.base || appended.bytes >= self.max_journaled_bytes;
+        let may = appended.bytes >= DIRECT_MIN_BYTES && self.direct.len() < MAX_DIRECT_SYNCS;
+        let end = appended.end;
+        if must || may {
+            let sync = direct_sync(log, files, end).map_err(|source| {
+                log.is_failed = true;
+                AppendError::Io { path: log.dir.to_path_buf(), source }
+            })?;
+            self.direct.push(sync);
+        } else {
+            let from = self.batches.len();
+            self.batches.extend(batches);
+            self.entries.push(Entry::Batches { partition: log.id, from, to: self.batches.len() });
+        }
+        self.committed.push(Committed { partition: log.id, end, segments_synced: must || may });
+        log.noted_end = end;
+        Ok(appended)
+    }
+
+    /// Makes the creation of a log durable with this round.
+    pub fn created(&mut self, log: &PartitionLog) {
+        let topic = log.topic().into();
+        self.entries.push(Entry::Created { partition: log.id, topic, start: log.log_start });
+    }
+
+    /// Makes what the journal holds of a deleted log void with this round.
+    pub(super) fn dropped(&mut self, partition: TopicPartition) {
+        self.entries.push(Entry::Dropped { partition });
+    }
+
+    /// Writes and syncs. On success the round is empty again, and the answer says what is durable: give each to
+    /// [`PartitionLog::apply_commit`].
+    ///
+    /// # Errors
+    /// See [`RoundError`].
+    pub fn commit(
+        &mut self,
+        disk: &dyn Disk,
+        journal: &mut Journal,
+    ) -> Result<Vec<Committed>, RoundError> {
+        // Before the journal: a frame must never be durable while what comes before it is not.
+        for sync in std::mem::take(&mut self.direct) {
+            sync.run(disk)?;
+            journal.mark_synced(sync.partition, sync.end);
+        }
+        while !self.entries.is_empty() {
+            let count = self.fitting(journal.round_capacity());
+            let entries = self.entries[..count].iter();
+            journal.commit(entries.map(|entry| entry.frame(&self.batches)).collect())?;
+            self.entries.drain(..count);
+        }
+        self.batches.clear();
+        Ok(std::mem::take(&mut self.committed))
+    }
+
+    /// How many entries go into one round of the journal: nearly always all of them.
+    fn fitting(&self, capacity: u64) -> usize {
+        let mut bytes = 0;
+        let fits = |entry: &&Entry| {
+            bytes += entry.frame(&self.batches).size_bytes() as u64;
+            bytes <= capacity
+        };
+        self.entries.iter().take_while(fits).count().max(1)
+    }
+}
+
+impl Entry {
+    fn frame<'a>(&'a self, batches: &'a [PlacedBatch]) -> Frame<'a> {
+        match self {
+            Self::Batches { partition, from, to } => {
+                Frame::batches(*partition, &batches[*from..*to])
+            }
+            Self::Created { partition, topic, start } => Frame::created(*partition, topic, *start),
+            Self::Dropped { partition } => Frame::dropped(*partition, Offset::ZERO),
+        }
+    }
+}
+
+impl DirectSync {
+    fn run(&self, disk: &dyn Disk) -> Result<(), RoundError> {
+        for (path, file) in &self.files {
+            file.sync_data().map_err(|source| RoundError::Sync { path: path.clone(), source })?;
+        }
+        for dir in &self.dirs {
+            disk.sync_dir(dir)
+                .map_err(|source| RoundError::Sync { path: dir.to_path_buf(), source })?;
+        }
+        Ok(())
+    }
+}
+
+/// All that must be synced for the log to be durable up to its end.
+fn direct_sync(log: &mut PartitionLog, files: &mut Files, end: Offset) -> io::Result<DirectSync> {
+    let mut open = Vec::new();
+    for index in log.segment_index(log.recovery_point)..log.segments.len() {
+        let base = log.segments[index].base;
+        if log.segments[index].size > 0 {
+            open.push((log.path(base, FileKind::Log), log.open_file(files, base, FileKind::Log)?));
+        }
+    }
+    let mut dirs = Vec::new();
+    if log.has_unsynced_names {
+        let metadata = log.dir.join(PARTITION_METADATA);
+        let file = files.disk().open(&metadata, OpenMode::ReadWrite)?;
+        open.push((metadata, file));
+        dirs.push(log.dir.clone());
+        dirs.extend(log.dir.parent().map(Into::into));
+    }
+    Ok(DirectSync { partition: log.id, end, files: open, dirs })
+}
+
+impl PartitionLog {
+    /// Takes note of what a commit made durable.
+    pub fn apply_commit(&mut self, committed: &Committed) {
+        self.set_durable_end(committed.end);
+        if committed.segments_synced {
+            self.recovery_point = self.recovery_point.max(committed.end.min(self.end));
+            self.has_unsynced_names = false;
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of partition logs and the journal, on a simulated disk.
+
+mod corruption;
+mod crash;
+mod harness;
+mod journal;
+mod model;
+mod reading;
+mod retention;
+mod truncate;

@@ -1,0 +1,170 @@
+//! Damage that no crash can make is named, and keeps its partition from being served (R16); a torn tail is cut.
+
+use std::io::IoSlice;
+
+use super::harness::*;
+use crate::log::*;
+use ottla_runtime::seams::{Disk, OpenMode};
+
+const FIRST: &str = "00000000000000000000.log";
+
+/// Turns a bit in the middle of the segment's part of a file, and starts again.
+fn with_flipped_bit(machine: Machine, file: &str, byte: u64) -> Machine {
+    machine.disk.flip_bit(&machine.path(0, file), byte * 8 + 3).unwrap();
+    machine.restart()
+}
+
+fn corrupt_of(machine: &Machine) -> &CorruptSegment {
+    match &machine.quarantined[..] {
+        [Quarantined { error: OpenError::Corrupt(error), .. }] => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_turned_bit_below_the_recovery_point_is_found_by_readers() {
+    let mut machine = Machine::new(1, 1, small());
+    (0..60).for_each(|_| machine.round(&[0], 2).unwrap());
+    machine.checkpoint();
+    machine.disk.flip_bit(&machine.path(0, FIRST), 16 * 8 + 6).unwrap();
+    let mut machine = machine.restart();
+    let limit = ReadLimit { max_bytes: 1000, at_least_one_batch: true };
+    let log = &mut machine.logs[0];
+    let error = log.read(&mut machine.files, log.log_start(), log.end(), limit).unwrap_err();
+    assert!(matches!(error, ReadError::Corrupt(CorruptSegment { position: 0, .. })), "{error}");
+}
+
+#[test]
+fn a_turned_bit_that_the_journal_still_holds_is_made_good() {
+    let mut machine = Machine::new(1, 1, LogConfig::default());
+    (0..5).for_each(|_| machine.round(&[0], 5).unwrap());
+    let mut machine = with_flipped_bit(machine, FIRST, 100);
+    machine.assert_holds(0, 0, 25);
+}
+
+/// Three batches in one append that is large enough to be synced directly, so that no journal holds them.
+fn append_three_large_batches(machine: &mut Machine, number: usize) {
+    let mut round = Round::new(&machine.journal);
+    let batches = (0..3).map(|index| batch(number as i32, index * 3000, 3000, 1)).collect();
+    let log = &mut machine.logs[number];
+    round.append(log, &mut machine.files, batches, ottla_types::TimestampMs(1)).unwrap();
+    machine.commit(&mut round).unwrap();
+}
+
+#[test]
+fn a_turned_bit_between_sound_batches_quarantines_the_partition() {
+    let mut machine = Machine::new(1, 2, LogConfig::default());
+    append_three_large_batches(&mut machine, 0);
+    machine.round(&[1], 5).unwrap();
+    let size = machine.logs[0].size_bytes();
+    let limit = ReadLimit { max_bytes: 0, at_least_one_batch: true };
+    let log = &mut machine.logs[0];
+    let second = log.read(&mut machine.files, 3000.into(), log.end(), limit).unwrap().unwrap();
+    // The mark in the journal is lost as well, as if nothing had been written after the append.
+    let journal = machine.journal.dir().join("0.journal");
+    machine.disk.open(&journal, OpenMode::ReadWrite).unwrap().set_len(8192 + 4096).unwrap();
+    let machine = with_flipped_bit(machine, FIRST, second.position + 1000);
+    let error = corrupt_of(&machine);
+    assert!(error.path.ends_with(FIRST) && error.position == second.position, "{error}");
+    assert!(error.reason.contains("a sound batch follows"), "{error}");
+    assert_eq!(
+        machine.disk.open(&error.path, OpenMode::Read).unwrap().len().unwrap(),
+        size,
+        "untouched"
+    );
+    assert_eq!(machine.logs[0].id(), id(1), "the other one is served");
+}
+
+#[test]
+fn damage_below_what_was_promised_quarantines_the_partition() {
+    let mut machine = Machine::new(1, 1, LogConfig::default());
+    // Synced directly, so that only the mark in the journal knows of it.
+    machine.round(&[0], 6000).unwrap();
+    machine.round(&[0], 1).unwrap();
+    let size = machine.logs[0].size_bytes();
+    let machine = with_flipped_bit(machine, FIRST, 1000);
+    let error = corrupt_of(&machine);
+    assert!(error.reason.contains("were promised") && error.position == 0, "{error}");
+    assert!(
+        machine.disk.list("/data/topic-0".as_ref()).unwrap().iter().any(|entry| entry.len == size)
+    );
+}
+
+#[test]
+fn a_torn_tail_is_cut_at_every_length() {
+    let config = LogConfig { durable: false, ..LogConfig::default() };
+    let mut machine = Machine::new(1, 1, config.clone());
+    (0..3).for_each(|_| machine.round(&[0], 2).unwrap());
+    let bytes = machine.logs[0].size_bytes();
+    for len in 0..bytes {
+        let mut machine = Machine::new(1, 1, config.clone());
+        (0..3).for_each(|_| machine.round(&[0], 2).unwrap());
+        let file = machine.disk.open(&machine.path(0, FIRST), OpenMode::ReadWrite).unwrap();
+        file.set_len(len).unwrap();
+        let mut machine = machine.restart();
+        let end = machine.logs[0].end().0;
+        assert!(end <= 4 && end % 2 == 0, "{len}: {end}");
+        machine.assert_holds(0, 0, end);
+        machine.round(&[0], 3).unwrap();
+        machine.assert_holds(0, 0, end + 3);
+    }
+}
+
+#[test]
+fn zeros_behind_the_end_are_cut() {
+    let mut machine = Machine::new(1, 1, LogConfig::default());
+    machine.round(&[0], 2).unwrap();
+    let size = machine.logs[0].size_bytes();
+    let path = machine.path(0, FIRST);
+    let file = machine.disk.open(&path, OpenMode::ReadWrite).unwrap();
+    file.write_all_at(&[IoSlice::new(&[0; 5000])], size).unwrap();
+    let mut machine = machine.restart();
+    machine.assert_holds(0, 0, 2);
+    assert_eq!(machine.disk.open(&path, OpenMode::Read).unwrap().len().unwrap(), size);
+}
+
+#[test]
+fn a_lost_or_lying_index_is_made_again() {
+    for kind in ["index", "timeindex"] {
+        for fault in 0..3 {
+            let mut machine = Machine::new(1, 1, small());
+            (0..60).for_each(|_| machine.round(&[0], 2).unwrap());
+            let mut machine = machine.stop_cleanly();
+            let bases: Vec<String> = machine
+                .names(0)
+                .into_iter()
+                .filter(|name| name.ends_with(&format!(".{kind}")))
+                .collect();
+            assert!(bases.len() > 2, "{bases:?}");
+            for name in bases {
+                let path = machine.path(0, &name);
+                let file = machine.disk.open(&path, OpenMode::ReadWrite).unwrap();
+                match fault {
+                    0 => machine.disk.remove_file(&path).unwrap(),
+                    1 => file.set_len(0).unwrap(),
+                    _ => file.write_all_at(&[IoSlice::new(&[0x01; 24])], 0).unwrap(),
+                }
+            }
+            machine.assert_holds(0, 0, 120);
+            let mut machine = machine.stop_cleanly();
+            machine.assert_holds(0, 0, 120);
+            machine.round(&[0], 2).unwrap();
+            machine.assert_holds(0, 0, 122);
+        }
+    }
+}
+
+#[test]
+fn a_log_whose_metadata_is_broken_is_quarantined() {
+    let mut machine = Machine::new(1, 1, small());
+    machine.round(&[0], 2).unwrap();
+    machine.checkpoint();
+    let machine = machine.stop_cleanly();
+    let path = machine.path(0, "partition.metadata");
+    machine.disk.open(&path, OpenMode::ReadWrite).unwrap().set_len(3).unwrap();
+    let machine = machine.restart();
+    assert!(matches!(
+        machine.quarantined[..],
+        [Quarantined { error: OpenError::Metadata { .. }, .. }]
+    ));
+}
