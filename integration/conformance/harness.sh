@@ -36,9 +36,14 @@ note() { printf '     %s\n' "$*"; }
 
 # check "what must hold" COMMAND...: runs it with its output aside; the end of that output is shown when it fails.
 check() {
-    local what=$1 start=$EPOCHREALTIME log=$work/check.log took
+    local what=$1 start=$EPOCHREALTIME log=$work/check.log took code
     shift
-    if ( set -e; "$@" ) >"$log" 2>&1; then
+    # Not as the condition of an if: there, bash would let the command go on after a failure.
+    set +e
+    ( set -e; "$@" ) >"$log" 2>&1
+    code=$?
+    set -e
+    if [ "$code" = 0 ]; then
         took=$(seconds_since "$start")
         printf 'ok   %-88s %7s s\n' "$what" "$took"
         passed=$((passed + 1))
@@ -47,6 +52,14 @@ check() {
         printf 'FAIL %s\n' "$what"
         tail -n 25 "$log" | sed 's/^/     | /'
         failed=$((failed + 1))
+    fi
+}
+
+# refuse COMMAND...: succeeds when the command fails.
+refuse() {
+    if "$@"; then
+        echo "should have failed: $*"
+        return 1
     fi
 }
 
