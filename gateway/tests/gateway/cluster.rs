@@ -81,18 +81,9 @@ impl Cluster {
 
     /// A topic, made behind the gateway's back and known to it.
     pub(crate) async fn topic(&self, name: &str, partitions: i32) -> TopicPartition {
-        let topic = NewTopic {
-            name: name.to_owned(),
-            partitions: Some(partitions),
-            replication_factor: None,
-            assignments: Vec::new(),
-            configs: Vec::new(),
-        };
-        let command = Command::CreateTopics { topics: vec![topic], validate_only: false };
-        let Reply::Topics(outcomes) = self.controller.command(command).reply else { panic!() };
-        let topic = outcomes[0].as_ref().unwrap().id;
+        let created = create(&self.controller, name, partitions);
         self.known().await;
-        TopicPartition { topic, partition: PartitionIndex(0) }
+        created
     }
 
     /// Waits until the gateway has replayed all.
@@ -119,6 +110,21 @@ pub(crate) fn config(limits: ConnectionLimits) -> GatewayConfig {
         topic_defaults: Default::default(),
         broker_configs: Arc::new(Configs),
     }
+}
+
+/// Makes a topic; returns its first partition.
+pub(crate) fn create(controller: &FakeController, name: &str, partitions: i32) -> TopicPartition {
+    let topic = NewTopic {
+        name: name.to_owned(),
+        partitions: Some(partitions),
+        replication_factor: None,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    let command = Command::CreateTopics { topics: vec![topic], validate_only: false };
+    let Reply::Topics(outcomes) = controller.command(command).reply else { panic!() };
+    let topic = outcomes[0].as_ref().unwrap().id;
+    TopicPartition { topic, partition: PartitionIndex(0) }
 }
 
 /// Registers a storage node and unfences it.

@@ -23,13 +23,12 @@ struct State {
     image: Image,
     soft: Soft,
     seed: u64,
-    commands: Vec<Command>,
 }
 
 impl FakeController {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let state =
-            State { image: Image::default(), soft: Soft::default(), seed: 1, commands: Vec::new() };
+            State { image: Image::default(), soft: Soft::default(), seed: 1 };
         let controller =
             Arc::new(Self { state: Mutex::new(state), clock, updates: broadcast::channel(1024).0 });
         let cluster_id = ottla_types::ClusterId::new("test-cluster");
@@ -39,10 +38,6 @@ impl FakeController {
 
     pub(crate) fn image(&self) -> Image {
         self.state.lock().unwrap().image.clone()
-    }
-
-    pub(crate) fn commands(&self) -> Vec<Command> {
-        self.state.lock().unwrap().commands.clone()
     }
 
     pub(crate) fn replay(&self, events: Vec<Event>) {
@@ -61,7 +56,6 @@ impl FakeController {
 
     pub(crate) fn command(&self, command: Command) -> Submitted {
         let mut state = self.state.lock().unwrap();
-        state.commands.push(command.clone());
         state.seed += 1;
         let now = Now { wall: self.clock.wall(), monotonic: self.clock.monotonic() };
         let settings = Settings::default();

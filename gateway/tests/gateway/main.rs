@@ -1,10 +1,12 @@
 //! A gateway over real loopback sockets, between a controller and storage nodes that live in memory.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod admin;
 mod apis;
 mod client;
 mod cluster;
 mod controller;
 mod hostile;
 mod pipeline;
+mod roles;
 mod storage;
