@@ -8,6 +8,7 @@
 mod backoff;
 pub mod context;
 pub mod controller;
+mod frames;
 #[cfg(test)]
 mod loopback;
 pub mod metadata_follower;

@@ -77,6 +77,7 @@ async fn carry(
 ) {
     cut.mark_unchanged();
     tokio::select! {
+        biased;
         _ = tokio::io::copy_bidirectional(&mut front, &mut back) => {}
         _ = cut.changed() => {}
     }

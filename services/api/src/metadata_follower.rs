@@ -69,6 +69,7 @@ impl MetadataFollower {
         let mut stopped = shared.stopped.subscribe();
         let until_stopped = async move {
             tokio::select! {
+                biased;
                 _ = stopped.wait_for(|stopped| *stopped) => {}
                 () = following => {}
             }
@@ -106,6 +107,7 @@ impl MetadataFollower {
         let (mut images, mut stopped) =
             (self.shared.image.subscribe(), self.shared.stopped.subscribe());
         tokio::select! {
+            biased;
             found = images.wait_for(|image| holds(image)) => {
                 found.map(|image| Arc::clone(&image)).map_err(|_| FollowerStopped)
             }
@@ -147,6 +149,7 @@ impl MetadataSubscription {
                 return Some(news);
             }
             tokio::select! {
+                biased;
                 () = self.mailbox.filled.notified() => {}
                 _ = self.stopped.wait_for(|stopped| *stopped) => return None,
             }

@@ -6,7 +6,7 @@ mod client;
 mod convert;
 mod server;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ pub use client::{
 };
 pub use server::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS, StorageServer};
 
+/// The one method of the storage service.
+const EXCHANGE_PATH: &str = "/ottla.storage.v1.StorageService/Exchange";
 /// Longest message of the data path, bytes: the largest outstanding records and 32 MiB for all that stands around them.
 pub const MAX_FRAME_BYTES: usize = MAX_OUTSTANDING_BYTES + (32 << 20);
 /// Most partitions of one request to another process: what stands around the records stays below those 32 MiB.

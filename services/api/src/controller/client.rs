@@ -83,6 +83,7 @@ impl ControllerClient {
         asking: impl Future<Output = Result<tonic::Response<T>, Status>>,
     ) -> Result<T, CallError> {
         tokio::select! {
+            biased;
             answer = asking => answer
                 .map(tonic::Response::into_inner)
                 .map_err(|status| status_to_failure(&member.peer, &status, ATTEMPT_MOST)),

@@ -111,6 +111,7 @@ impl PeerLink {
         let parts = futures::stream::iter([header]).chain(pieces(self.seams.clone(), file, bytes));
         let mut client = RaftServiceClient::new(self.snapshots.clone());
         let response = tokio::select! {
+            biased;
             response = client.install_snapshot(parts) => response,
             () = self.seams.clock.sleep(SNAPSHOT_TIMEOUT) => {
                 return Err(CallError::TimedOut(SNAPSHOT_TIMEOUT));

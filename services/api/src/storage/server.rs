@@ -8,19 +8,24 @@ mod connection;
 mod dispatch;
 mod materialise;
 
+use std::convert::Infallible;
+use std::future::Ready;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
-use ottla_proto::storage::v1::storage_service_server::{StorageService, StorageServiceServer};
-use ottla_proto::storage::v1::{ExchangeRequest, ExchangeResponse};
+use ottla_proto::storage::v1::storage_service_server::SERVICE_NAME;
 use ottla_runtime::Seams;
 use ottla_types::NodeId;
 use tokio::sync::watch;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
-use tonic::{Request, Response, Status, Streaming};
+use tower::Service;
 
-use crate::storage::{MAX_FRAME_BYTES, Storage};
+use crate::frames::{receive, respond};
+use crate::storage::{EXCHANGE_PATH, MAX_FRAME_BYTES, Storage};
 use connection::Connection;
 
 pub use connection::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS};
@@ -42,10 +47,16 @@ impl StorageServer {
 
     /// Adds the service to those of a port.
     pub fn add_to(&self, routes: &mut RoutesBuilder) {
-        let service = StorageServiceServer::new(self.clone())
-            .max_decoding_message_size(MAX_FRAME_BYTES)
-            .max_encoding_message_size(MAX_FRAME_BYTES);
-        routes.add_service(service);
+        routes.add_service(ExchangeService(self.clone()));
+    }
+
+    fn exchange(&self, request: http::Request<Body>) -> http::Response<Body> {
+        let mut connection =
+            Connection::new(self.node, Arc::clone(&self.storage), self.draining.subscribe());
+        let answers = connection.answers().boxed();
+        let serving = connection.serve(receive(request, MAX_FRAME_BYTES), self.seams.clone());
+        drop(self.seams.tasks.spawn("storage stream", Box::pin(serving)));
+        respond(answers, MAX_FRAME_BYTES)
     }
 
     /// Takes no more requests, answers the ones that were begun, then ends all streams. A graceful shutdown of the port waits
@@ -55,20 +66,29 @@ impl StorageServer {
     }
 }
 
-#[tonic::async_trait]
-impl StorageService for StorageServer {
-    type ExchangeStream = BoxStream<'static, Result<ExchangeResponse, Status>>;
+/// The service as tonic serves it. By hand instead of generated, so that records are not copied.
+#[derive(Clone)]
+struct ExchangeService(StorageServer);
 
-    async fn exchange(
-        &self,
-        request: Request<Streaming<ExchangeRequest>>,
-    ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let mut connection =
-            Connection::new(self.node, Arc::clone(&self.storage), self.draining.subscribe());
-        let answers = connection.answers();
-        let tasks = Arc::clone(&self.seams.tasks);
-        let serving = connection.serve(request.into_inner(), self.seams.clone());
-        tasks.spawn("storage stream", Box::pin(serving));
-        Ok(Response::new(answers.boxed()))
+impl NamedService for ExchangeService {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+impl Service<http::Request<Body>> for ExchangeService {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<http::Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let response = if request.uri().path() == EXCHANGE_PATH {
+            self.0.exchange(request)
+        } else {
+            Status::unimplemented("storage nodes answer Exchange only").into_http()
+        };
+        std::future::ready(Ok(response))
     }
 }

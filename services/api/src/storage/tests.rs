@@ -47,3 +47,10 @@ impl Setup {
 fn patient() -> RequestContext {
     RequestContext::internal(Duration::from_secs(60))
 }
+
+/// A fake storage node behind its server, for whoever speaks to it in another way.
+pub(crate) async fn served(seams: &Seams) -> Loopback {
+    let mut routes: RoutesBuilder = Routes::builder();
+    StorageServer::new(seams, NODE, Arc::new(Fake::default())).add_to(&mut routes);
+    Loopback::serve(seams, routes).await
+}

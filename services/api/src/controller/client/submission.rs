@@ -139,6 +139,7 @@ impl<'a> Submission<'a> {
         let allowance = self.context.timeout;
         let mut client = member.client();
         let response = tokio::select! {
+            biased;
             response = client.submit(request) => response,
             () = self.client.seams.clock.sleep(allowance) => {
                 return Err(Failed::InDoubt(CallError::TimedOut(allowance)));

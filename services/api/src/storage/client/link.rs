@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
+use http::uri::PathAndQuery;
 use ottla_proto::storage::v1::exchange_request::Request;
-use ottla_proto::storage::v1::storage_service_client::StorageServiceClient;
 use ottla_proto::storage::v1::{
     ExchangeOpening, ExchangeRequest, ExchangeResponse, TrafficClass, exchange_response,
 };
@@ -25,8 +25,9 @@ use super::table::{Answer, Cost, Table};
 use crate::backoff::Backoff;
 use crate::context::wire::{context_to_wire, failure_from_wire, unreachable};
 use crate::context::{CallError, RequestContext};
+use crate::frames::open;
 use crate::outbox::Outbox;
-use crate::storage::{MAX_FRAME_BYTES, MAX_PARTITIONS_PER_REQUEST};
+use crate::storage::{EXCHANGE_PATH, MAX_FRAME_BYTES, MAX_PARTITIONS_PER_REQUEST};
 
 /// The pause after the first failed connection.
 pub const RECONNECT_PAUSE_FIRST: Duration = Duration::from_millis(20);
@@ -194,9 +195,6 @@ async fn drive(shared: Arc<Shared>, channel: Channel, mut backoff: Backoff) {
 
 /// One stream from its opening to its end; returns what ended it.
 async fn exchange(shared: &Arc<Shared>, channel: Channel, backoff: &mut Backoff) -> CallError {
-    let mut client = StorageServiceClient::new(channel)
-        .max_decoding_message_size(MAX_FRAME_BYTES)
-        .max_encoding_message_size(MAX_FRAME_BYTES);
     let opening = ExchangeRequest {
         correlation_id: 0,
         context: None,
@@ -207,9 +205,10 @@ async fn exchange(shared: &Arc<Shared>, channel: Channel, backoff: &mut Backoff)
         .outbox
         .open()
         .filter(move |frame| std::future::ready(sending.table().send(frame.correlation_id)));
-    let frames = futures::stream::iter([opening]).chain(frames);
-    let mut answers = match client.exchange(frames).await {
-        Ok(answers) => answers.into_inner(),
+    let frames = futures::stream::iter([opening]).chain(frames).boxed();
+    let path = PathAndQuery::from_static(EXCHANGE_PATH);
+    let mut answers = match open(channel, path, frames, MAX_FRAME_BYTES).await {
+        Ok(answers) => answers,
         Err(status) => return unreachable(&shared.peer, &status),
     };
     loop {

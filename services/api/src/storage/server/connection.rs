@@ -15,9 +15,10 @@ use ottla_runtime::Seams;
 use ottla_types::NodeId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::coop::unconstrained;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::dispatch::{Answered, answer};
+use crate::frames::FrameReader;
 use crate::outbox::{Outbox, Outgoing};
 use crate::storage::Storage;
 
@@ -103,7 +104,7 @@ impl Connection {
     }
 
     /// Serves the stream to its end.
-    pub(super) async fn serve(mut self, mut frames: Streaming<ExchangeRequest>, seams: Seams) {
+    pub(super) async fn serve(mut self, mut frames: FrameReader<ExchangeRequest>, seams: Seams) {
         if let Err(status) = check_opening(self.node, &mut frames).await {
             self.outbox.push(Ready { frame: Err(status), _room: None });
         } else {
@@ -112,7 +113,7 @@ impl Connection {
         self.outbox.finish();
     }
 
-    async fn exchange(&mut self, frames: &mut Streaming<ExchangeRequest>, seams: &Seams) {
+    async fn exchange(&mut self, frames: &mut FrameReader<ExchangeRequest>, seams: &Seams) {
         let mut draining = self.draining.clone();
         let mut gone = self.gone.clone();
         let mut reading = true;
@@ -162,7 +163,7 @@ impl Connection {
 /// The first frame says whom the gateway means.
 async fn check_opening(
     node: NodeId,
-    frames: &mut Streaming<ExchangeRequest>,
+    frames: &mut FrameReader<ExchangeRequest>,
 ) -> Result<(), Status> {
     let opening = match frames.message().await?.and_then(|frame| frame.request) {
         Some(Request::Opening(opening)) => opening,
