@@ -9,6 +9,8 @@ use ottla_kafka_wire::ChunkList;
 use ottla_runtime::seams::DiskFile;
 use ottla_types::TraceParent;
 
+use crate::connection::HeldAnswer;
+
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -27,6 +29,8 @@ pub(crate) struct Frame {
     pub(crate) chunks: ChunkList,
     /// What belongs into the holes.
     pub(crate) regions: Vec<Region>,
+    /// The memory that the chunks take; given back when they are sent.
+    pub(crate) held: Option<HeldAnswer>,
     /// How long the connection is not read after this answer: clients that ignore `throttle_time_ms` are slowed down too.
     pub(crate) mute: Option<Duration>,
     /// The trace of the request, if it is sampled: for exemplars.

@@ -20,6 +20,8 @@ pub const DEFAULT_MAX_IDLE: Duration = Duration::from_secs(600);
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Bytes of all requests that one gateway holds at a time, unless `queued.max.request.bytes` says otherwise.
 pub const DEFAULT_QUEUED_REQUEST_BYTES: usize = 256 << 20;
+/// Bytes of records that one gateway holds for its clients at a time.
+pub const DEFAULT_ANSWER_BYTES: usize = 256 << 20;
 /// Default of `fetch.max.bytes`: most bytes that one Fetch is answered with.
 pub const DEFAULT_MAX_FETCH_BYTES: i32 = 55 << 20;
 /// Default of `max.request.partition.size.limit`: most partitions of one DescribeTopicPartitions answer.
@@ -71,6 +73,8 @@ pub struct ConnectionLimits {
     pub max_request_bytes: usize,
     /// `queued.max.request.bytes`: bytes of all frames that are held at a time.
     pub queued_request_bytes: usize,
+    /// Bytes of records that are held for clients at a time; beyond, each Fetch gets one batch.
+    pub answer_bytes: usize,
     /// `connections.max.idle.ms`; also how long a client may leave an answer untouched.
     pub max_idle: Duration,
     /// `max.connections`.
@@ -90,6 +94,7 @@ impl Default for ConnectionLimits {
         Self {
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             queued_request_bytes: DEFAULT_QUEUED_REQUEST_BYTES,
+            answer_bytes: DEFAULT_ANSWER_BYTES,
             max_idle: DEFAULT_MAX_IDLE,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_connections_per_address: DEFAULT_MAX_CONNECTIONS,

@@ -29,7 +29,7 @@ use tracing::{Span, debug, info, warn};
 
 pub(crate) use accept::{Port, accept};
 use frame_reader::{FrameReader, Incoming, ReadError};
-pub(crate) use memory::{MemoryBudget, MemoryPermit};
+pub(crate) use memory::{AnswerMemory, HeldAnswer, MemoryBudget, MemoryPermit};
 pub(crate) use slots::Slots;
 use timer::Timer;
 use writer::{WriteError, Writer};
@@ -40,12 +40,14 @@ use crate::handlers::unsupported_api_versions;
 use crate::layers::Stacks;
 use crate::metrics::Steps;
 use crate::request::{Call, Peer, Request, cut_client_id};
-use crate::router::Route;
+use crate::router::{Class, Route};
 
 /// Requests of one connection that are worked on at a time; then it is not read.
 const MAX_IN_FLIGHT_REQUESTS: usize = 128;
 /// Bytes of the requests of one connection that are worked on at a time; then it is not read.
 const MAX_IN_FLIGHT_BYTES: usize = 32 << 20;
+/// Fetches of one connection that are worked on at a time: each may hold an answer of the largest size.
+const MAX_IN_FLIGHT_FETCHES: usize = 4;
 /// Answers in one write.
 const MAX_ANSWERS_PER_WRITE: usize = 64;
 /// A frame that began must be complete after this time.
@@ -91,6 +93,7 @@ pub(crate) struct Connection {
     writer: Writer,
     in_flight: FuturesOrdered<BoxFuture<'static, Done>>,
     bytes_in_flight: usize,
+    fetches_in_flight: usize,
     /// Read, and waiting for a place of its class.
     waiting: Option<(Request, Duration)>,
     timer: Timer,
@@ -113,6 +116,7 @@ impl Connection {
             },
             in_flight: FuturesOrdered::new(),
             bytes_in_flight: 0,
+            fetches_in_flight: 0,
             waiting: None,
             timer: Timer::new(gateway.seams.clock.clone(), limits.max_idle, FRAME_DEADLINE),
             phases: gateway.phases.clone(),
@@ -178,6 +182,7 @@ impl Connection {
         self.waiting.is_none()
             && self.in_flight.len() < MAX_IN_FLIGHT_REQUESTS
             && self.bytes_in_flight < MAX_IN_FLIGHT_BYTES
+            && self.fetches_in_flight < MAX_IN_FLIGHT_FETCHES
             && !self.timer.is_muted()
     }
 
@@ -223,6 +228,7 @@ impl Connection {
         let bytes = request.body.remaining();
         self.bytes_in_flight += bytes;
         let route = request.route;
+        self.fetches_in_flight += usize::from(route.class == Class::Wait);
         let clock = self.gateway.seams.clock.clone();
         let started = clock.monotonic();
         let done = self.stacks.of(route.class).call(request).map(move |result| {
@@ -242,6 +248,9 @@ impl Connection {
         let mut next = Some(first);
         while let Some(done) = next {
             self.bytes_in_flight -= done.bytes;
+            let is_fetch =
+                done.measured.as_ref().is_some_and(|(route, _)| route.class == Class::Wait);
+            self.fetches_in_flight -= usize::from(is_fetch);
             self.collect(done, &mut batch);
             let is_full = batch.refused.is_some() || batch.frames.len() >= MAX_ANSWERS_PER_WRITE;
             next = match is_full {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::backend::Backends;
 use crate::config::GatewayConfig;
-use crate::connection::{MemoryBudget, Slots};
+use crate::connection::{AnswerMemory, MemoryBudget, Slots};
 use crate::handlers::AddressBook;
 use crate::layers::{AllowAll, Stacks};
 use crate::metrics::GatewayMetrics;
@@ -33,6 +33,8 @@ pub(crate) struct Gateway {
     pub(crate) backends: Backends,
     /// Memory for requests.
     pub(crate) memory: MemoryBudget,
+    /// Memory for answers.
+    pub(crate) answers: AnswerMemory,
     /// Connections.
     pub(crate) slots: Arc<Slots>,
     /// Where the gateway is in its life.
@@ -65,6 +67,7 @@ impl Gateway {
         Arc::new(Self {
             incarnation: IncarnationId(Uuid::from_random(seams.rng.next_u128())),
             memory: MemoryBudget::new(limits.queued_request_bytes, limits.max_request_bytes),
+            answers: AnswerMemory::new(limits.answer_bytes),
             slots: Slots::new(limits),
             addresses: AddressBook::default(),
             stacks: Mutex::new(stacks),
@@ -98,6 +101,7 @@ impl Gateway {
         holds: impl Fn(&Image) -> bool + Send,
     ) -> Result<Arc<Image>, CallError> {
         tokio::select! {
+            biased;
             found = self.metadata.wait_until(holds) => found.map_err(|_| CallError::Stopping),
             () = self.seams.clock.sleep(limit) => Err(CallError::TimedOut(limit)),
         }

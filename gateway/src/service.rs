@@ -153,6 +153,7 @@ impl GatewayHandle {
 async fn end_with(gateway: Arc<Gateway>, lease: Lease, shutdown: Shutdown) {
     shutdown.wait().await;
     tokio::select! {
+        biased;
         () = drain(&gateway, &lease) => {}
         () = shutdown.stopped() => {}
     }

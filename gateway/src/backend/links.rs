@@ -2,7 +2,7 @@
 //!
 //! Invariant: a node that registered with another address gets a new link. Deliberately does not know how a link works.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -34,7 +34,8 @@ impl ConnectStorage for RemoteStorages {
 pub(crate) struct Backends {
     own: Option<(NodeId, Arc<dyn Storage>)>,
     connect: Arc<dyn ConnectStorage>,
-    links: ArcSwap<HashMap<NodeId, Link>>,
+    /// In order of the nodes: so links that end together end in the same order every time.
+    links: ArcSwap<BTreeMap<NodeId, Link>>,
     changing: Mutex<()>,
 }
 
@@ -81,7 +82,7 @@ impl Backends {
             return link.storage.clone();
         }
         let storage = self.connect.connect(node, endpoint);
-        let mut links: HashMap<_, _> = links
+        let mut links: BTreeMap<_, _> = links
             .iter()
             .filter(|(node, _)| image.brokers.contains_key(*node))
             .map(|(node, link)| (*node, link.clone()))

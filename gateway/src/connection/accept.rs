@@ -33,6 +33,7 @@ pub(crate) async fn accept(gateway: Arc<Gateway>, mut port: Port) {
     let mut phases = gateway.phases.clone();
     loop {
         let accepted = tokio::select! {
+            biased;
             () = phases.closing() => return,
             accepted = port.socket.accept() => accepted,
         };

@@ -11,15 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use futures::FutureExt;
 use futures::future::{Either, select};
 use ottla_kafka_wire::Chunk;
 use ottla_runtime::seams::{Clock, NetStream, Tasks};
 
-use super::region;
+use super::{HeldAnswer, region};
 use crate::answer::{Frame, Region};
 
 /// Chunks in one system call (`IOV_MAX` of Linux).
 const MAX_SLICES_PER_WRITE: usize = 1_024;
+
+/// A client that takes its answers more slowly than this, all in all, is cut off.
+const MIN_BYTES_PER_SECOND: u64 = 16 << 10;
 
 /// Why the client was cut off.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +66,18 @@ impl Writer {
         frames: Vec<Frame>,
     ) -> Result<(), WriteError> {
         let has_descriptor = stream.as_fd().is_some();
-        let mut pieces = self.pieces(has_descriptor, frames).await?;
+        let bytes: usize = frames.iter().map(|frame| frame.chunks.len()).sum();
+        let slowest = Duration::from_secs(bytes as u64 / MIN_BYTES_PER_SECOND);
+        let deadline = self.clock.monotonic() + self.patience + slowest;
+        // Given back only when all is sent.
+        let (mut pieces, _held) = self.pieces(has_descriptor, frames).await?;
         while let Some(first) = pieces.pop_front() {
             match first {
                 Piece::Bytes(bytes) => {
                     pieces.push_front(Piece::Bytes(bytes));
-                    self.write_some(stream, &mut pieces).await?;
+                    self.write_some(stream, &mut pieces, deadline).await?;
                 }
-                Piece::Region(region) => self.send_region(stream, region).await?,
+                Piece::Region(region) => self.send_region(stream, region, deadline).await?,
             }
         }
         Ok(())
@@ -80,9 +88,11 @@ impl Writer {
         &self,
         has_descriptor: bool,
         frames: Vec<Frame>,
-    ) -> Result<VecDeque<Piece>, WriteError> {
+    ) -> Result<(VecDeque<Piece>, Vec<HeldAnswer>), WriteError> {
         let mut pieces = VecDeque::new();
+        let mut held = Vec::new();
         for frame in frames {
+            held.extend(frame.held);
             for chunk in frame.chunks.into_chunks() {
                 match chunk {
                     Chunk::Bytes(bytes) => pieces.push_back(Piece::Bytes(bytes)),
@@ -99,7 +109,7 @@ impl Writer {
                 }
             }
         }
-        Ok(pieces)
+        Ok((pieces, held))
     }
 
     /// One vectored write of the bytes in front.
@@ -107,6 +117,7 @@ impl Writer {
         &self,
         stream: &mut dyn NetStream,
         pieces: &mut VecDeque<Piece>,
+        deadline: Duration,
     ) -> Result<(), WriteError> {
         let slices: Vec<IoSlice<'_>> = pieces
             .iter()
@@ -118,7 +129,7 @@ impl Writer {
             .collect();
         let mut stream = Pin::new(stream);
         let write = poll_fn(|cx| stream.as_mut().poll_write_vectored(cx, &slices));
-        let mut written = self.patiently(write).await?;
+        let mut written = self.patiently(write, deadline).await?;
         drop(slices);
         if written == 0 {
             return Err(WriteError::Io(io::ErrorKind::WriteZero.into()));
@@ -139,11 +150,12 @@ impl Writer {
         &self,
         stream: &mut dyn NetStream,
         mut region: Region,
+        deadline: Duration,
     ) -> Result<(), WriteError> {
         while region.len > 0 {
             region::warm(&self.tasks, &region).await.map_err(WriteError::Region)?;
             let mut call = |socket: std::os::fd::BorrowedFd<'_>| region::sendfile(socket, &region);
-            let sent = self.patiently(stream.write_with(&mut call)).await?;
+            let sent = self.patiently(stream.write_with(&mut call), deadline).await?;
             if sent == 0 {
                 return Err(WriteError::Region(io::ErrorKind::UnexpectedEof.into()));
             }
@@ -155,10 +167,15 @@ impl Writer {
 
     async fn patiently(
         &self,
-        write: impl Future<Output = io::Result<usize>>,
+        mut write: impl Future<Output = io::Result<usize>> + Unpin,
+        deadline: Duration,
     ) -> Result<usize, WriteError> {
-        let write = std::pin::pin!(write);
-        match select(write, self.clock.sleep(self.patience)).await {
+        // Most writes are done at once, and cost no timer.
+        if let Some(written) = (&mut write).now_or_never() {
+            return Ok(written?);
+        }
+        let left = deadline.saturating_sub(self.clock.monotonic()).min(self.patience);
+        match select(write, self.clock.sleep(left)).await {
             Either::Left((written, _)) => Ok(written?),
             Either::Right(_) => Err(WriteError::Stalled(self.patience)),
         }

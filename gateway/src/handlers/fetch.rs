@@ -62,6 +62,7 @@ async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPar
         0 => IsolationLevel::ReadUncommitted,
         _ => IsolationLevel::ReadCommitted,
     };
+    let max_bytes = max_bytes(call, request);
     let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
         let count = partitions.len();
         let storage = call.gateway.backends.get(node, image);
@@ -69,7 +70,7 @@ async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPar
         let request = StorageRequest {
             max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: request.min_bytes,
-            max_bytes: request.max_bytes.min(call.gateway.config.max_fetch_bytes),
+            max_bytes,
             isolation,
             rack: request.rack_id.clone(),
             partitions,
@@ -85,6 +86,13 @@ async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPar
         }
     };
     plan(call, image, request).run(ask, refusal(ErrorCode::KafkaStorageError)).await
+}
+
+/// What the client asks for, within `fetch.max.bytes` and the memory for answers. There is always one batch, so that
+/// everybody gets on, however full the memory is.
+fn max_bytes(call: &Call, request: &FetchRequest) -> i32 {
+    let left = i32::try_from(call.gateway.answers.left()).unwrap_or(i32::MAX);
+    request.max_bytes.min(call.gateway.config.max_fetch_bytes).min(left).max(1)
 }
 
 fn plan(

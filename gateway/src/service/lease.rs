@@ -89,6 +89,7 @@ impl Lease {
         let goodbye = heartbeat(&self.gateway, Stage::Gone);
         let context = RequestContext::internal(FAREWELL_TIMEOUT);
         tokio::select! {
+            biased;
             _ = self.gateway.controller.submit(context, goodbye) => {}
             () = self.gateway.seams.clock.sleep(FAREWELL_TIMEOUT) => {}
         }
@@ -114,6 +115,7 @@ impl Renewal {
                 stage => self.renew(stage).await,
             }
             tokio::select! {
+                biased;
                 changed = self.stage.changed() => if changed.is_err() { return },
                 () = self.gateway.seams.clock.sleep(HEARTBEAT) => {}
             }

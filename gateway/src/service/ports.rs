@@ -129,6 +129,7 @@ async fn follow_nodes(gateway: Arc<Gateway>, registered: Registered) {
             }
         };
         tokio::select! {
+            biased;
             () = phases.closing() => return,
             news = news.next() => if news.is_none() { return },
             () = retry => {}

@@ -134,10 +134,8 @@ async fn topics_are_described_page_by_page() {
             seen.extend(topic.partitions.iter().map(|p| (name.clone(), p.partition_index)));
         }
         let Some(next) = response.next_cursor else { break };
-        cursor = Some(Cursor {
-            topic_name: next.topic_name,
-            partition_index: next.partition_index,
-        });
+        cursor =
+            Some(Cursor { topic_name: next.topic_name, partition_index: next.partition_index });
     }
     let expected = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("zz", -1)];
     assert_eq!(seen, expected.map(|(name, index)| (name.to_owned(), index)));
@@ -149,8 +147,7 @@ async fn topics_are_described_page_by_page() {
 async fn configs_of_topics_and_nodes_are_described_in_every_version() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client().await;
-    let config =
-        CreatableTopicConfig { name: "retention.ms".into(), value: Some("5000".into()) };
+    let config = CreatableTopicConfig { name: "retention.ms".into(), value: Some("5000".into()) };
     let topic = CreatableTopic {
         name: "t".into(),
         num_partitions: 1,
@@ -158,7 +155,8 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
         configs: vec![config],
         ..Default::default()
     };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
+    let request =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
     let created = client.ask(5, &request).await;
     let told = created.topics[0].configs.as_ref().unwrap();
     let retention = told.iter().find(|config| config.name == "retention.ms").unwrap();
@@ -204,7 +202,9 @@ async fn idempotent_producers_get_ids_and_transactional_ones_a_plain_refusal() {
     let cluster = Cluster::start().await;
     let mut client = cluster.client().await;
     for version in 0..=5 {
-        let given = client.ask(version, &InitProducerIdRequest { transactional_id: None, ..Default::default() }).await;
+        let given = client
+            .ask(version, &InitProducerIdRequest { transactional_id: None, ..Default::default() })
+            .await;
         assert_eq!((given.error_code, given.producer_epoch), (0, 0));
         assert!(given.producer_id > 1_000);
         for (id, code) in [("", ErrorCode::InvalidRequest), ("tx", ErrorCode::UnsupportedVersion)] {

@@ -27,8 +27,7 @@ struct State {
 
 impl FakeController {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state =
-            State { image: Image::default(), soft: Soft::default(), seed: 1 };
+        let state = State { image: Image::default(), soft: Soft::default(), seed: 1 };
         let controller =
             Arc::new(Self { state: Mutex::new(state), clock, updates: broadcast::channel(1024).0 });
         let cluster_id = ottla_types::ClusterId::new("test-cluster");

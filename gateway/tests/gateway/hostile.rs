@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use ottla_gateway::ConnectionLimits;
+use ottla_kafka_wire::frames::encode_request;
 use ottla_kafka_wire::messages::api_versions_request::ApiVersionsRequest;
 use ottla_kafka_wire::messages::api_versions_response::ApiVersionsResponse;
-use ottla_kafka_wire::messages::metadata_request::MetadataRequest;
-use ottla_kafka_wire::{ApiKey, Message, Reader};
+use ottla_kafka_wire::messages::describe_configs_request::DescribeConfigsRequest;
+use ottla_kafka_wire::messages::describe_log_dirs_request::DescribeLogDirsRequest;
+use ottla_kafka_wire::messages::list_offsets_request::ListOffsetsRequest;
+use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use ottla_kafka_wire::{ApiKey, Message, Reader, Request};
 use ottla_runtime::Seams;
 use ottla_runtime::seams::SimClock;
+use ottla_types::TopicPartition;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::apis::produce;
+use crate::apis::{fetch, produce};
+use crate::client::LIMIT;
 use crate::cluster::{Cluster, batch};
 
 async fn still_serves(cluster: &Cluster) {
@@ -142,4 +148,97 @@ async fn an_idle_connection_is_closed() {
     client.stream.read_to_end(&mut end).await.unwrap();
     let took = cluster.seams.clock.monotonic() - before;
     assert!((600..1_300).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_its_answer_is_cut_off() {
+    let cluster = Cluster::with_limits(with_paused_time(), ConnectionLimits::default()).await;
+    let at = cluster.topic("t", 1).await;
+    let mut client = cluster.client().await;
+    // More than the buffers of both sockets hold.
+    let records = batch(&vec![7; 30 << 20]);
+    client.ask(9, &produce(9, at, 1, records)).await;
+    let mut stuck = cluster.client().await;
+    stuck.send(12, &fetch(12, at, 0, 0)).await;
+    while cluster.gateway.connections() < 2 {
+        tokio::task::yield_now().await;
+    }
+    client.stream.shutdown().await.unwrap();
+    let before = cluster.seams.clock.monotonic();
+    while cluster.gateway.connections() > 0 {
+        cluster.seams.clock.sleep(std::time::Duration::from_secs(1)).await;
+    }
+    let took = cluster.seams.clock.monotonic() - before;
+    assert!((600..700).contains(&took.as_secs()), "{took:?}");
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from(mixed >> 33).unwrap() % limit
+    }
+}
+
+/// Requests as clients send them, without the length in front.
+fn honest_frames(at: TopicPartition) -> Vec<Vec<u8>> {
+    fn frames_of<R: Request>(make: impl Fn(i16) -> R) -> Vec<Vec<u8>> {
+        let frame = |version| {
+            let list = encode_request(version, 1, Some("c"), &make(version)).unwrap();
+            list.into_contiguous().unwrap()[4..].to_vec()
+        };
+        R::VERSIONS.map(frame).collect()
+    }
+    let topic = || MetadataRequestTopic { name: Some("t".into()), ..Default::default() };
+    let mut frames = frames_of(|version| produce(version, at, 1, batch(b"value")));
+    frames.extend(frames_of(|version| fetch(version, at, 0, 0)));
+    frames.extend(frames_of(|_| MetadataRequest {
+        topics: Some(vec![topic()]),
+        ..Default::default()
+    }));
+    frames.extend(frames_of(|_| ApiVersionsRequest::default()));
+    frames.extend(frames_of(|_| ListOffsetsRequest::default()));
+    frames.extend(frames_of(|_| DescribeConfigsRequest::default()));
+    frames.extend(frames_of(|_| DescribeLogDirsRequest::default()));
+    frames
+}
+
+#[tokio::test]
+async fn mutated_requests_end_at_most_their_connection() {
+    let cluster = Cluster::start().await;
+    let at = cluster.topic("t", 1).await;
+    let honest = honest_frames(at);
+    let mut dice = Dice(1);
+    for _ in 0..400 {
+        let mut client = cluster.client().await;
+        let mut sent = Vec::new();
+        for _ in 0..16 {
+            let mut frame = honest[dice.below(honest.len())].clone();
+            for _ in 0..=dice.below(3) {
+                let at = dice.below(frame.len());
+                match dice.below(4) {
+                    0 => frame[at] = 0xff,
+                    1 => frame[at] ^= 1 << dice.below(8),
+                    2 => frame.truncate(at.max(1)),
+                    _ => frame.insert(at, u8::try_from(dice.below(256)).unwrap()),
+                }
+            }
+            sent.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
+            sent.extend_from_slice(&frame);
+        }
+        // The gateway may have closed before all is sent.
+        client.stream.write_all(&sent).await.ok();
+        client.stream.shutdown().await.ok();
+        let mut answers = Vec::new();
+        let read = client.stream.read_to_end(&mut answers);
+        tokio::time::timeout(LIMIT, read).await.expect("an end").ok();
+    }
+    still_serves(&cluster).await;
+    while cluster.gateway.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
 }

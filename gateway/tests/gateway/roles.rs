@@ -121,12 +121,8 @@ async fn a_gateway_whose_lease_ended_registers_again() {
         image.gateways.values().next().map(|gateway| gateway.registration.incarnation)
     };
     let incarnation: IncarnationId = registered(&cluster.controller).unwrap();
-    let goodbye = Command::GatewayHeartbeat {
-        node: NodeId(1),
-        incarnation,
-        draining: false,
-        goodbye: true,
-    };
+    let goodbye =
+        Command::GatewayHeartbeat { node: NodeId(1), incarnation, draining: false, goodbye: true };
     cluster.controller.command(goodbye);
     assert_eq!(registered(&cluster.controller), None);
     while registered(&cluster.controller).is_none() {
