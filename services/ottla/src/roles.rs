@@ -96,6 +96,10 @@ pub async fn start(
     variations: &Variations,
 ) -> Result<Running, StartError> {
     let health = Health::new();
+    for role in config.roles.iter() {
+        // All of them before the first starts: a process is ready when all of its roles are.
+        health.role(role.name());
+    }
     let metrics = Metrics::new().with_process();
     let http = serve_http(config, seams, &metrics, &health).await?;
     let controller_shutdown = Shutdown::new();
