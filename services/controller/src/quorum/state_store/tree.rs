@@ -104,24 +104,48 @@ fn database(error: sled::Error) -> StoreError {
 #[derive(Default)]
 pub(super) struct MemoryTree(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
 
+impl MemoryTree {
+    fn next(
+        &self,
+        range: (&Bound<Vec<u8>>, &Bound<Vec<u8>>),
+        order: Order,
+    ) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (begin, end) = range;
+        // A map's range must not be empty between two exclusive ends.
+        if let (Bound::Excluded(begin) | Bound::Included(begin), Bound::Excluded(end)) =
+            (begin, end)
+            && begin >= end
+        {
+            return None;
+        }
+        let tree = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = tree.range::<Vec<u8>, _>((begin.as_ref(), end.as_ref()));
+        let found = match order {
+            Order::Ascending => found.next(),
+            Order::Descending => found.next_back(),
+        };
+        found.map(|(key, value)| (key.clone(), value.clone()))
+    }
+}
+
 impl Tree for MemoryTree {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
     }
 
     fn scan(&self, range: KeyRange, order: Order, visit: Visit<'_>) -> Result<(), StoreError> {
-        let tree = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut found = tree.range(range);
-        loop {
-            let next = match order {
-                Order::Ascending => found.next(),
-                Order::Descending => found.next_back(),
-            };
-            match next {
-                Some((key, value)) if visit(key, value)? => {}
-                _ => return Ok(()),
+        let (mut begin, mut end) = range;
+        // The lock is not held while visiting: a visit may read.
+        while let Some((key, value)) = self.next((&begin, &end), order) {
+            if !visit(&key, &value)? {
+                return Ok(());
+            }
+            match order {
+                Order::Ascending => begin = Bound::Excluded(key),
+                Order::Descending => end = Bound::Excluded(key),
             }
         }
+        Ok(())
     }
 
     fn write(&self, batch: TreeBatch) -> Result<(), StoreError> {
