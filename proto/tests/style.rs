@@ -11,7 +11,7 @@ use prost_types::{
 const ALL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/all.bin"));
 
 fn ours() -> Vec<FileDescriptorProto> {
-    let all = FileDescriptorSet::decode(ALL).unwrap();
+    let all = FileDescriptorSet::decode(ALL).expect("the build script wrote it");
     all.file.into_iter().filter(|file| file.name().starts_with("ottla/")).collect()
 }
 
