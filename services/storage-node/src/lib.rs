@@ -1,1 +1,18 @@
-//! ottla-storage-node
+//! The storage node: partition logs, and all that serves them.
+//!
+//! Invariant: what was acknowledged is durable as the topic demands; between a client and a log stand only the decisions of
+//! `ottla-partition`. Read [`service`] first, then `shard`: its loop is the life of a produce.
+//! Deliberately does not know Kafka's wire protocol, nor raft.
+
+mod cluster;
+pub mod config;
+pub mod directory;
+mod local;
+pub mod log;
+pub mod mutant;
+mod producer_state;
+pub mod service;
+mod shard;
+
+pub use config::{StorageConfig, StorageSizes, StorageTiming};
+pub use service::{StartError, StorageHandle, start};

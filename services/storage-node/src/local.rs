@@ -6,6 +6,7 @@
 mod fetch;
 mod places;
 mod produce;
+mod traced;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,8 +27,10 @@ use tokio::sync::oneshot;
 
 use crate::cluster::producer_ids::ProducerIds;
 use crate::shard::ShardHandle;
+use crate::shard::failures::Failures;
 use crate::shard::message::{Message, OffsetsJob};
 pub(crate) use places::{Place, Places, shard_of};
+pub(crate) use traced::TracedStorage;
 
 /// How long describing all directories may take.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,6 +50,7 @@ pub(crate) struct LocalParts {
     pub(crate) places: Arc<Places>,
     pub(crate) directories: Vec<ServedDirectory>,
     pub(crate) metadata: MetadataFollower,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) producer_ids: ProducerIds,
 }
 
@@ -240,8 +244,10 @@ impl LocalStorage {
             None => true,
         };
         let mut directories = Vec::new();
-        for (dir, shards) in self.parts().directories.iter().zip(described.chunks(per_dir.max(1))) {
-            let has_failed = shards.iter().any(Option::is_none);
+        let by_dir = described.chunks(per_dir.max(1)).enumerate();
+        for (dir, (index, shards)) in self.parts().directories.iter().zip(by_dir) {
+            let of_dir = index * per_dir..(index + 1) * per_dir;
+            let has_failed = self.parts().failures.any_of(of_dir);
             let partitions = shards.iter().flatten().flatten();
             let disk = &self.parts().seams.disk;
             let usable = disk.free_space_bytes(&dir.path).ok();

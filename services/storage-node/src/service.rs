@@ -91,6 +91,7 @@ pub async fn start(
         places: shards.places(),
         directories: directories.iter().map(served).collect(),
         metadata: metadata.clone(),
+        failures: shards.failures(),
         producer_ids: ProducerIds::new(controller, membership.clone(), config.node),
     });
     let assignments = Assignments {
@@ -98,6 +99,7 @@ pub async fn start(
         shards: shards.handles(),
         dirs: directories.len(),
         places: shards.places(),
+        failures: shards.failures(),
         defaults: config.topic_defaults.clone(),
         producer_expiration_ms: config.producer_expiration_ms,
         acted: Arc::new(acted),

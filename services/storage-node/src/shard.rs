@@ -4,6 +4,7 @@
 //! only then watermarks move and callers are answered. Nothing waits for a timer to be batched: a round is what was queued.
 //! Deliberately does not know the network, nor which other shards there are.
 
+pub(crate) mod failures;
 mod fetch;
 mod lifecycle;
 pub(crate) mod message;
@@ -16,20 +17,21 @@ mod round;
 pub(crate) mod topic_settings;
 pub(crate) mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_runtime::Seams;
 use ottla_runtime::seams::TaskHandle;
-use ottla_types::{NodeId, TopicPartition};
+use ottla_types::{ErrorCode, NodeId, TopicPartition};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::unconstrained;
 use tracing::error;
 
 use crate::log::{Files, Journal, RecoveryPoints};
 use crate::mutant::Mutation;
+use failures::Failures;
 use message::Message;
 use parked::Parked;
 use produces::Produces;
@@ -44,8 +46,10 @@ pub(crate) use partition::Partition;
 pub(crate) const INBOX_MESSAGES: usize = 4096;
 /// Messages that one round takes.
 const ROUND_MESSAGES: usize = 4096;
-/// Bytes of batches after which a round takes no more messages.
+/// Bytes of batches and frames after which a round takes no more messages; a small journal takes less.
 const ROUND_BYTES: usize = 16 << 20;
+/// A round takes at most this part of a journal file, so that the last batch always fits.
+const ROUNDS_PER_JOURNAL: u64 = 4;
 
 /// Deleted partitions of an earlier life are removed after this: the default of `file.delete.delay.ms`.
 const LEFTOVER_DELAY: Duration = Duration::from_secs(60);
@@ -80,33 +84,43 @@ impl ShardHandle {
 
 /// What a shard is made of.
 pub(crate) struct ShardParts {
-    pub(crate) name: String,
+    /// Over all directories of the node.
+    pub(crate) index: usize,
     pub(crate) me: NodeId,
     pub(crate) seams: Seams,
     pub(crate) log_dir: PathBuf,
     pub(crate) files: Files,
     pub(crate) journal: Journal,
+    /// Bytes of one of the journal's files.
+    pub(crate) journal_bytes: u64,
     pub(crate) recovery_points: Arc<RecoveryPoints>,
     pub(crate) partitions: Vec<Partition>,
     /// Folders of partitions that were deleted in an earlier life.
     pub(crate) deleted: Vec<PathBuf>,
     pub(crate) periods: upkeep::Periods,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) mutation: Mutation,
 }
 
 /// The state of a shard.
 pub(super) struct Shard {
+    index: usize,
     me: NodeId,
     seams: Seams,
     log_dir: PathBuf,
     files: Files,
     journal: Journal,
+    /// Bytes after which a round is committed.
+    round_bytes: usize,
     recovery_points: Arc<RecoveryPoints>,
     partitions: BTreeMap<TopicPartition, Partition>,
     produces: Produces,
     parked: Parked,
     upkeep: Upkeep,
     mutation: Mutation,
+    failures: Arc<Failures>,
+    /// Partitions that could not be made.
+    unmade: BTreeSet<TopicPartition>,
     /// R16: the journal or a sync failed; nothing is appended any more.
     is_failed: bool,
 }
@@ -115,7 +129,7 @@ pub(super) struct Shard {
 pub(crate) fn start(parts: ShardParts) -> (ShardHandle, TaskHandle) {
     let (inbox, messages) = mpsc::channel(INBOX_MESSAGES);
     let tasks = Arc::clone(&parts.seams.tasks);
-    let name = parts.name.clone();
+    let name = format!("shard-{}", parts.index);
     let actor = Box::new(move || {
         let shard = Shard::new(parts);
         Box::pin(run(shard, messages)) as futures::future::LocalBoxFuture<'static, ()>
@@ -131,18 +145,23 @@ impl Shard {
             upkeep.remove_later(path, now + LEFTOVER_DELAY);
         }
         let partitions = parts.partitions.into_iter().map(|p| (p.id(), p)).collect();
+        let round_bytes = usize::try_from(parts.journal_bytes / ROUNDS_PER_JOURNAL);
         Self {
+            index: parts.index,
             me: parts.me,
             seams: parts.seams,
             log_dir: parts.log_dir,
             files: parts.files,
             journal: parts.journal,
+            round_bytes: round_bytes.unwrap_or(ROUND_BYTES).min(ROUND_BYTES),
             recovery_points: parts.recovery_points,
             partitions,
             produces: Produces::new(),
             parked: Parked::default(),
             upkeep,
             mutation: parts.mutation,
+            failures: parts.failures,
+            unmade: BTreeSet::new(),
             is_failed: false,
         }
     }
@@ -220,17 +239,26 @@ impl Shard {
                 Message::Watch(job) => self.watch(job),
                 Message::ListOffsets(job) => self.list_offsets(job),
                 Message::Describe(answer) => _ = answer.send(self.describe()),
-                Message::Assign(jobs, done) => self.assign(jobs, done, round),
+                Message::Assign(jobs, done) => self.assign(jobs, done, round).await,
                 Message::Remove(ids, done) => self.remove(&ids, done, round),
                 Message::Stop(stopped) => {
                     *stop = Some(stopped);
                     break;
                 }
             }
-            if round.bytes >= ROUND_BYTES {
+            if round.bytes >= self.round_bytes {
                 break;
             }
             next = inbox.try_recv().ok();
+        }
+    }
+
+    /// What to say of a partition that is not here.
+    fn absent(&self, id: TopicPartition) -> ErrorCode {
+        if self.is_failed || self.unmade.contains(&id) {
+            ErrorCode::KafkaStorageError
+        } else {
+            ErrorCode::UnknownTopicOrPartition
         }
     }
 
@@ -239,6 +267,7 @@ impl Shard {
         if std::mem::replace(&mut self.is_failed, true) {
             return;
         }
+        self.failures.add(self.index);
         error!(
             log_dir = %self.log_dir.display(),
             "this part of the log directory stops: {cause}; check the disk, then restart the node"

@@ -17,6 +17,7 @@ use tracing::error;
 
 use crate::local::{Place, Places, shard_of};
 use crate::shard::ShardHandle;
+use crate::shard::failures::Failures;
 use crate::shard::message::{AssignJob, Message};
 use crate::shard::topic_settings::TopicSettings;
 
@@ -26,6 +27,7 @@ pub(crate) struct Assignments {
     pub(crate) shards: Vec<ShardHandle>,
     pub(crate) dirs: usize,
     pub(crate) places: Arc<Places>,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) defaults: ClusterDefaults,
     pub(crate) producer_expiration_ms: i64,
     /// How far the shards have acted.
@@ -83,8 +85,10 @@ impl Assignments {
         if let Some(place) = self.places.get(id) {
             return place;
         }
-        let dir = self.places.emptiest_dir(self.dirs);
-        let place = shard_of(id, dir, self.shards.len() / self.dirs.max(1));
+        let per_dir = self.shards.len() / self.dirs.max(1);
+        let is_sound = |dir: usize| !self.failures.any_of(dir * per_dir..(dir + 1) * per_dir);
+        let dir = self.places.emptiest_dir(self.dirs, is_sound);
+        let place = shard_of(id, dir, per_dir);
         self.places.set(id, place);
         place
     }

@@ -102,9 +102,10 @@ async fn beat(
         let eager = standing.fenced || leaving || is_silent;
         let pause = if eager { interval.min(EAGER_INTERVAL) } else { interval };
         tokio::select! {
-            () = registrar.seams.clock.sleep(pause) => {}
-            Ok(()) = acted.changed(), if standing.fenced => {}
+            biased;
             Ok(()) = wants_shutdown.changed() => {}
+            Ok(()) = acted.changed(), if standing.fenced => {}
+            () = registrar.seams.clock.sleep(pause) => {}
         }
     }
 }

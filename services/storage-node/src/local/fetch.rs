@@ -105,7 +105,7 @@ impl LocalStorage {
             };
             let parts =
                 indexes.iter().map(|&i| (request.partitions[i].partition, end(&seen[i]))).collect();
-            let waker = Arc::clone(&waker);
+            let waker = Arc::downgrade(&waker);
             let job = WatchJob { parts, committed_only, deadline, waker };
             if self.parts().shards[*shard].send(Message::Watch(job)).await.is_err() {
                 return false;

@@ -50,15 +50,15 @@ impl Places {
         self.quarantined.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
-    /// The directory with the fewest partitions.
-    pub(crate) fn emptiest_dir(&self, dirs: usize) -> usize {
+    /// The sound directory with the fewest partitions; the first if none is sound.
+    pub(crate) fn emptiest_dir(&self, dirs: usize, is_sound: impl Fn(usize) -> bool) -> usize {
         let mut counts = vec![0_usize; dirs.max(1)];
         for place in self.read().values() {
             if let Some(count) = counts.get_mut(place.dir) {
                 *count += 1;
             }
         }
-        (0..counts.len()).min_by_key(|&dir| counts[dir]).unwrap_or(0)
+        (0..counts.len()).filter(|&dir| is_sound(dir)).min_by_key(|&dir| counts[dir]).unwrap_or(0)
     }
 }
 
@@ -95,8 +95,9 @@ mod tests {
         let places = Places::default();
         for partition in 0..5 {
             let id = topic_partition(TopicId::default(), partition);
-            places.set(id, Place { dir: places.emptiest_dir(2), shard: 0 });
+            places.set(id, Place { dir: places.emptiest_dir(2, |_| true), shard: 0 });
         }
         assert_eq!(places.read().values().filter(|p| p.dir == 0).count(), 3);
+        assert_eq!(places.emptiest_dir(2, |dir| dir == 0), 0);
     }
 }

@@ -19,7 +19,7 @@ use super::shards::Shards;
 use crate::cluster::membership::{Membership, Standing};
 use crate::config::StorageConfig;
 use crate::directory::Directory;
-use crate::local::LocalStorage;
+use crate::local::{LocalStorage, TracedStorage};
 use crate::log::write_clean_marker;
 
 /// While the node waits to be unfenced it says so this often.
@@ -40,7 +40,7 @@ pub struct StorageHandle {
 impl StorageHandle {
     /// The node, for a gateway of the same process.
     pub fn storage(&self) -> Arc<dyn Storage> {
-        Arc::new(self.storage.clone())
+        Arc::new(TracedStorage(self.storage.clone()))
     }
 
     /// Its id.
@@ -82,6 +82,7 @@ impl StorageHandle {
         tokio::pin!(ready);
         loop {
             tokio::select! {
+                biased;
                 ended = &mut ready => return ended,
                 () = self.metadata.stopped() => return Err(FollowerStopped),
                 () = self.seams.clock.sleep(WAIT_NOTICE) => {
@@ -94,6 +95,7 @@ impl StorageHandle {
     /// Completes when the node cannot serve any more by itself: following the metadata ended, or every log directory failed.
     pub async fn failed(&self) {
         tokio::select! {
+            biased;
             () = self.metadata.stopped() => {}
             () = self.shards.all_failed() => {}
         }
@@ -126,6 +128,7 @@ impl StorageHandle {
         let limit = self.config.timing.shutdown_timeout;
         self.membership.want_shutdown();
         tokio::select! {
+            biased;
             _ = self.membership.wait_until(|standing| standing.may_shut_down) => {}
             () = self.seams.clock.sleep(limit) => {
                 warn!("the controller did not answer within {} s; stopping without it", limit.as_secs());

@@ -116,6 +116,7 @@ impl GrpcService {
         self.storage.drain();
         _ = self.stop.send(());
         tokio::select! {
+            biased;
             () = self.ended => {}
             () = self.seams.clock.sleep(DRAIN_LIMIT) => {
                 warn!("some requests were not answered within {} s", DRAIN_LIMIT.as_secs());

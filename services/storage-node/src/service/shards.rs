@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, Shared, join_all};
 use ottla_metadata::Image;
 use ottla_partition::{Durability, Replica, ReplicaConfig, TimestampPolicy};
 use ottla_runtime::Seams;
-use ottla_runtime::seams::Disk;
+use ottla_runtime::seams::{Disk, TaskHandle};
 use ottla_types::TopicPartition;
 use tracing::{error, warn};
 
@@ -23,6 +23,7 @@ use crate::directory::DirectoryError;
 use crate::local::{Places, shard_of};
 use crate::log::{Files, Journal, JournalConfig, JournalError};
 use crate::mutant::Mutation;
+use crate::shard::failures::Failures;
 use crate::shard::message::Message;
 use crate::shard::upkeep::Periods;
 use crate::shard::{self, Partition, ShardHandle, ShardParts};
@@ -32,6 +33,7 @@ pub(super) struct Shards {
     handles: Vec<ShardHandle>,
     ended: Vec<Shared<BoxFuture<'static, ()>>>,
     places: Arc<Places>,
+    failures: Arc<Failures>,
     per_dir: usize,
 }
 
@@ -45,7 +47,8 @@ impl Shards {
     ) -> Result<Self, StartError> {
         let per_dir = config.shards_per_dir();
         let places = Arc::new(Places::default());
-        let mut shards = Self { handles: vec![], ended: vec![], places, per_dir };
+        let failures = Arc::new(Failures::default());
+        let mut shards = Self { handles: vec![], ended: vec![], places, failures, per_dir };
         for (dir, found) in found.into_iter().enumerate() {
             shards.start_dir(config, seams, image, (dir, found))?;
         }
@@ -80,21 +83,24 @@ impl Shards {
             let deleted = if within == 0 { found.deleted.clone() } else { Vec::new() };
             let journal = start_journal(config, seams, (&found.path, within));
             let parts = ShardParts {
-                name: format!("shard-{shard}"),
+                index: shard,
                 me: config.node,
                 seams: seams.clone(),
                 log_dir: found.path.clone(),
                 files: Files::new(Arc::clone(&seams.disk), config.sizes.open_files_per_shard),
                 journal: journal.map_err(|e| failed(std::io::Error::other(e)))?,
+                journal_bytes: config.sizes.journal_bytes,
                 recovery_points: Arc::clone(&found.points),
                 partitions,
                 deleted,
                 periods: periods(config),
+                failures: Arc::clone(&self.failures),
                 mutation: mutation(config),
             };
             let (handle, task) = shard::start(parts);
             self.handles.push(handle);
-            self.ended.push(ended(shard, task).boxed().shared());
+            let ended = ended(shard, task, Arc::clone(&self.failures));
+            self.ended.push(ended.boxed().shared());
         }
         Journal::remove_above(&*seams.disk, &found.path, self.per_dir).map_err(failed)?;
         Ok(())
@@ -108,9 +114,13 @@ impl Shards {
         Arc::clone(&self.places)
     }
 
-    /// Completes when no shard runs any more.
+    pub(super) fn failures(&self) -> Arc<Failures> {
+        Arc::clone(&self.failures)
+    }
+
+    /// Completes when no shard serves any more.
     pub(super) async fn all_failed(&self) {
-        join_all(self.ended.iter().cloned()).await;
+        self.failures.reach(self.handles.len()).await;
     }
 
     /// Stops all; whether each directory was left clean.
@@ -124,8 +134,9 @@ impl Shards {
 }
 
 /// Completes when the shard ended; a panic is told.
-async fn ended(shard: usize, task: ottla_runtime::seams::TaskHandle) {
+async fn ended(shard: usize, task: TaskHandle, failures: Arc<Failures>) {
     if let Err(cause) = task.join().await {
+        failures.add(shard);
         error!(shard, "a storage shard ended: {cause}; restart the node, and report this as a bug");
     }
 }
@@ -163,7 +174,7 @@ fn begin(config: &StorageConfig, found: FoundPartition) -> Partition {
         producer_expiration_ms: config.producer_expiration_ms,
     };
     let replica = Replica::new(config.node, unassigned, found.state);
-    Partition { log: found.log, replica, settings: None, bytes_unseen: 0 }
+    Partition::new(found.log, replica)
 }
 
 fn start_journal(

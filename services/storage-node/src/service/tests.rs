@@ -7,3 +7,4 @@ mod node;
 mod produce;
 mod read;
 mod startup;
+mod tracing;

@@ -77,9 +77,8 @@ impl Shard {
         room: Room,
     ) -> FetchPartitionResult {
         let id = part.partition;
-        let Some(partition) = self.partitions.get_mut(&id) else {
-            return nothing(part, ErrorCode::UnknownTopicOrPartition);
-        };
+        let absent = self.absent(id);
+        let Some(partition) = self.partitions.get_mut(&id) else { return nothing(part, absent) };
         let (known, last) = (part.current_leader_epoch, part.last_fetched_epoch);
         let readable =
             partition.replica.r7_readable(known, last, part.fetch_offset, committed_only);

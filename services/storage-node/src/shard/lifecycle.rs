@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ottla_api::storage::LogDirectoryPartition;
+use ottla_log_format::journal::FRAME_HEADER_BYTES;
 use ottla_partition::{Effect, RecoveredState, Replica, ReplicaRole};
 use ottla_types::{ErrorCode, Offset, TopicPartition, Uuid};
 use tokio::sync::oneshot;
@@ -20,7 +21,7 @@ use crate::log::PartitionLog;
 
 impl Shard {
     /// Acts on partitions as the newest image has them; `done` is told once the round is durable.
-    pub(super) fn assign(
+    pub(super) async fn assign(
         &mut self,
         jobs: Vec<AssignJob>,
         done: oneshot::Sender<()>,
@@ -30,6 +31,9 @@ impl Shard {
             let id = job.partition;
             if !self.partitions.contains_key(&id) && !self.create(id, &job.settings, round) {
                 continue;
+            }
+            if round.bytes >= self.round_bytes {
+                self.commit_midway(round).await;
             }
             self.take_settings(id, &job.settings);
             self.take_role(job);
@@ -48,19 +52,27 @@ impl Shard {
         if self.is_failed {
             return false;
         }
+        // The name may be that of a deleted partition.
+        if let Err(cause) = self.recovery_points.write_forgotten() {
+            self.r16_fail(&cause);
+            return false;
+        }
         let config = Arc::clone(&settings.log);
         let created = PartitionLog::create(&self.files, &self.log_dir, &settings.name, id, config);
         let log = match created {
             Ok(log) => log,
             Err(cause) => {
                 error!(topic = %settings.name, partition = %id.partition, "not created: {cause}");
+                self.unmade.insert(id);
                 return false;
             }
         };
         round.frames.created(&log);
+        round.bytes += FRAME_HEADER_BYTES + settings.name.len();
         let replica = Replica::new(self.me, settings.replica, RecoveredState::default());
-        let partition = Partition { log, replica, settings: None, bytes_unseen: 0 };
+        let partition = Partition::new(log, replica);
         self.partitions.insert(id, partition);
+        self.unmade.remove(&id);
         true
     }
 
@@ -102,6 +114,7 @@ impl Shard {
         round: &mut RoundWork,
     ) {
         for id in ids {
+            self.unmade.remove(id);
             if let Some(partition) = self.partitions.remove(id) {
                 self.dismiss(partition, round);
                 let waiters = self.parked.partition_changed(*id);
@@ -121,7 +134,8 @@ impl Shard {
                 self.produces.settle(ticket, code, Offset::NONE);
             }
         }
-        let (topic, index) = (partition.log.topic().to_owned(), partition.id().partition);
+        let (topic, id) = (partition.log.topic().to_owned(), partition.id());
+        let index = id.partition;
         let delay = partition.settings.map(|s| s.file_delete_delay).unwrap_or_default();
         let unique = Uuid::from_random(self.seams.rng.next_u128());
         match partition.log.delete(&mut self.files, &mut round.frames, unique) {
@@ -132,9 +146,7 @@ impl Shard {
             }
             Err(kept) => error!(topic, partition = %index, "not renamed: {}", kept.1),
         }
-        if let Err(cause) = self.recovery_points.forget([(topic.as_str(), index)]) {
-            error!(topic, partition = %index, "its recovery point stays: {cause}");
-        }
+        self.recovery_points.forget(&topic, id);
     }
 
     /// What this shard holds.

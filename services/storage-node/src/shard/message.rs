@@ -2,7 +2,7 @@
 //!
 //! Invariant: every question is answered exactly once, or its sender learns that the shard is gone by the answer's channel closing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -71,7 +71,8 @@ pub(crate) struct WatchJob {
     pub(crate) parts: Vec<(TopicPartition, Offset)>,
     pub(crate) committed_only: bool,
     pub(crate) deadline: Duration,
-    pub(crate) waker: Arc<Notify>,
+    /// Dead once the caller was woken, or is gone.
+    pub(crate) waker: Weak<Notify>,
 }
 
 /// The part of a ListOffsets that one shard does.

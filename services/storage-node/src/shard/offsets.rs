@@ -26,9 +26,12 @@ const NOT_FOUND: Found = (TimestampMs::NONE, Offset::NONE, LeaderEpoch::NONE);
 impl Shard {
     /// Answers a ListOffsets.
     pub(super) fn list_offsets(&mut self, job: OffsetsJob) {
-        let find = |part: &ListOffsetsPartition| match self.partitions.get_mut(&part.partition) {
-            Some(partition) => find(partition, &mut self.files, part, job.committed_only),
-            None => Err(ErrorCode::UnknownTopicOrPartition),
+        let find = |part: &ListOffsetsPartition| {
+            let absent = self.absent(part.partition);
+            match self.partitions.get_mut(&part.partition) {
+                Some(partition) => find(partition, &mut self.files, part, job.committed_only),
+                None => Err(absent),
+            }
         };
         let results: Vec<_> = job.parts.iter().map(find).collect();
         let results = job.parts.iter().zip(results).map(|(part, found)| answer(part, found));

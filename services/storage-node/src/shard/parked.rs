@@ -4,7 +4,7 @@
 //! over. Deliberately does not know records: bytes are what the partitions say came in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::Weak;
 use std::time::Duration;
 
 use ottla_types::TopicPartition;
@@ -16,12 +16,24 @@ use super::message::FetchJob;
 /// Fetches that may wait at once; more are answered with what there is.
 pub(super) const MAX_PARKED: usize = 16_384;
 
+/// So many may wait before those that are gone are looked for.
+const MIN_SWEEP: usize = 256;
+
 /// Who waits.
 pub(super) enum Waiter {
     /// A fetch that this shard answers.
     Fetch(FetchJob),
-    /// A caller that asks again.
-    Caller(Arc<Notify>),
+    /// A caller that asks again, unless it is gone.
+    Caller(Weak<Notify>),
+}
+
+impl Waiter {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Fetch(job) => job.answer.is_closed(),
+            Self::Caller(waker) => waker.strong_count() == 0,
+        }
+    }
 }
 
 struct Entry {
@@ -38,6 +50,8 @@ pub(super) struct Parked {
     entries: Slab<Entry>,
     by_partition: BTreeMap<TopicPartition, Vec<usize>>,
     deadlines: BTreeSet<(Duration, usize)>,
+    /// When so many wait, those that are gone are looked for.
+    sweep_at: usize,
 }
 
 impl Parked {
@@ -49,6 +63,9 @@ impl Parked {
         missing: usize,
         deadline: Duration,
     ) -> Option<Waiter> {
+        if self.entries.len() >= self.sweep_at {
+            self.sweep();
+        }
         if self.entries.len() >= MAX_PARKED {
             return Some(waiter);
         }
@@ -91,6 +108,16 @@ impl Parked {
         waiters
     }
 
+    /// Takes out those that nobody waits for any more: their clients went away, or were woken by another shard.
+    fn sweep(&mut self) {
+        let is_gone = |(key, entry): (usize, &Entry)| entry.waiter.is_gone().then_some(key);
+        let gone: Vec<_> = self.entries.iter().filter_map(is_gone).collect();
+        for key in gone {
+            drop(self.take(key));
+        }
+        self.sweep_at = (2 * self.entries.len()).clamp(MIN_SWEEP, MAX_PARKED);
+    }
+
     /// Takes out all.
     pub(super) fn drain(&mut self) -> Vec<Waiter> {
         self.expire(Duration::MAX)
@@ -118,6 +145,8 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use ottla_api::storage::topic_partition;
     use ottla_types::TopicId;
 
@@ -125,9 +154,14 @@ mod tests {
         topic_partition(TopicId::default(), index)
     }
 
+    /// A waiter whose caller waits for ever.
+    fn waiter() -> Waiter {
+        Waiter::Caller(Arc::downgrade(Box::leak(Box::new(Arc::default()))))
+    }
+
     fn park(parked: &mut Parked, partitions: &[i32], missing: usize, deadline_ms: u64) {
         let refused = parked.park(
-            Waiter::Caller(Arc::default()),
+            waiter(),
             partitions.iter().map(|&p| partition(p)).collect(),
             missing,
             Duration::from_millis(deadline_ms),
@@ -157,12 +191,22 @@ mod tests {
     }
 
     #[test]
+    fn those_that_are_gone_make_room() {
+        let mut parked = Parked::default();
+        for _ in 0..10 * MAX_PARKED {
+            let gone = Waiter::Caller(Weak::new());
+            assert!(parked.park(gone, vec![partition(1)], 1, Duration::MAX).is_none());
+            assert!(parked.entries.len() <= MIN_SWEEP);
+        }
+    }
+
+    #[test]
     fn no_more_than_the_bound_wait() {
         let mut parked = Parked::default();
         for _ in 0..MAX_PARKED {
             park(&mut parked, &[], 1, 1);
         }
-        let refused = parked.park(Waiter::Caller(Arc::default()), vec![], 1, Duration::ZERO);
+        let refused = parked.park(waiter(), vec![], 1, Duration::ZERO);
         assert!(refused.is_some());
     }
 }

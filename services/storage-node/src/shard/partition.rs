@@ -19,9 +19,16 @@ pub(crate) struct Partition {
     pub(crate) settings: Option<Arc<TopicSettings>>,
     /// Bytes appended since readers were last woken.
     pub(crate) bytes_unseen: usize,
+    /// Records appended since a checkpoint last began, where `flush.messages` is larger than 1.
+    pub(crate) unflushed_records: i64,
 }
 
 impl Partition {
+    /// A partition that the metadata have not named yet.
+    pub(crate) fn new(log: PartitionLog, replica: Replica) -> Self {
+        Self { log, replica, settings: None, bytes_unseen: 0, unflushed_records: 0 }
+    }
+
     pub(crate) fn id(&self) -> TopicPartition {
         self.log.id()
     }

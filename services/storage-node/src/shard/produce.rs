@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 
 use ottla_api::storage::ProducePartitionResult;
 use ottla_log_format::PlacedBatch;
+use ottla_log_format::journal::FRAME_HEADER_BYTES;
 use ottla_partition::{AppendRefusal, Batch, Decision, Placement};
 use ottla_runtime::child_span;
 use ottla_types::{ErrorCode, Offset, TimestampMs, TopicPartition};
 use tracing::error;
 
+use super::Shard;
 use super::message::{ProduceJob, ProducePart};
 use super::produces::{Produces, Waiting, refusal};
 use super::round::RoundWork;
-use super::{ROUND_BYTES, Shard};
 use crate::log::{AppendError, Appended};
 use crate::mutant::Mutant;
 
@@ -30,7 +31,7 @@ impl Shard {
         let mut seen = BTreeSet::new();
         for (slot, part) in job.parts.into_iter().enumerate() {
             let id = part.partition;
-            if round.bytes >= ROUND_BYTES {
+            if round.bytes >= self.round_bytes {
                 self.commit_midway(round).await;
             }
             let placed = if self.produces.is_full() && job.answer.is_some() {
@@ -91,7 +92,7 @@ impl Shard {
         let id = part.partition;
         let now = self.seams.clock.wall();
         let Some(partition) = self.partitions.get(&id) else {
-            return Err(refusal(id, ErrorCode::UnknownTopicOrPartition, None));
+            return Err(refusal(id, self.absent(id), None));
         };
         let batch = Batch::from(&part.header);
         let decision = partition.replica.decide_append(&batch, needs_all, now);
@@ -147,8 +148,9 @@ impl Shard {
         let partition = self.partitions.get_mut(&id).expect("the batch was appended to it");
         partition.replica.replay(batch, &place, now);
         partition.bytes_unseen += batch.size_bytes;
-        round.bytes += batch.size_bytes;
+        round.bytes += batch.size_bytes + FRAME_HEADER_BYTES;
         round.touched.insert(id);
+        self.note_unflushed(id, batch.record_count);
         Ok(())
     }
 

@@ -132,7 +132,7 @@ impl Shard {
                     // Whoever asked may be gone.
                     _ = job.answer.send(results);
                 }
-                Waiter::Caller(waker) => waker.notify_one(),
+                Waiter::Caller(waker) => _ = waker.upgrade().map(|waker| waker.notify_one()),
             }
         }
     }

@@ -17,7 +17,9 @@ pub(crate) struct TopicSettings {
     pub(crate) name: Arc<str>,
     pub(crate) log: Arc<LogConfig>,
     pub(crate) replica: ReplicaConfig,
-    /// `flush.ms` where it is obeyed.
+    /// `flush.messages` where it is not 1: so many records may be unsynced.
+    pub(crate) flush_records: Option<i64>,
+    /// `flush.ms` where `flush.messages` is not 1: for so long records may be unsynced.
     pub(crate) flush_interval: Option<Duration>,
     /// `file.delete.delay.ms`.
     pub(crate) file_delete_delay: Duration,
@@ -49,6 +51,7 @@ impl TopicSettings {
                 timestamps,
                 producer_expiration_ms,
             },
+            flush_records: (!durable).then_some(config.flush_messages),
             flush_interval: (!durable && config.flush_ms < i64::MAX)
                 .then(|| Duration::from_millis(interval)),
             file_delete_delay: Duration::from_millis(delay),

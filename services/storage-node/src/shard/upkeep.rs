@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ottla_types::{Offset, TopicPartition};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tracing::{error, info, warn};
 
 use super::Shard;
@@ -40,6 +41,10 @@ struct CheckpointOutcome {
 pub(super) struct Upkeep {
     periods: Periods,
     next_checkpoint: Duration,
+    /// `flush.messages` or `flush.ms` of a partition are reached.
+    wants_flush: bool,
+    /// When `flush.ms` of the first partition is over.
+    next_flush: Option<Duration>,
     next_retention: Duration,
     next_producer_check: Duration,
     running: Option<oneshot::Receiver<CheckpointOutcome>>,
@@ -53,6 +58,8 @@ impl Upkeep {
         Self {
             periods,
             next_checkpoint: now + periods.checkpoint,
+            wants_flush: false,
+            next_flush: None,
             next_retention: now + periods.retention,
             next_producer_check: now + PRODUCER_CHECK_INTERVAL,
             running: None,
@@ -64,12 +71,22 @@ impl Upkeep {
     pub(super) fn next_wake(&self) -> Option<Duration> {
         let removal = self.removals.first_key_value().map(|(due, _)| *due);
         let timers = [self.next_checkpoint, self.next_retention, self.next_producer_check];
-        timers.into_iter().chain(removal).min()
+        timers.into_iter().chain(removal).chain(self.next_flush).min()
     }
 
     /// What was renamed goes at `due`.
     pub(super) fn remove_later(&mut self, path: PathBuf, due: Duration) {
         self.removals.entry(due).or_default().push(path);
+    }
+
+    /// Takes note of a checkpoint that ended: a shard that is always busy never waits for it.
+    fn look_at_checkpoint(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        match running.try_recv() {
+            Ok(outcome) => (self.running, self.finished) = (None, Some(outcome)),
+            Err(TryRecvError::Closed) => self.running = None,
+            Err(TryRecvError::Empty) => {}
+        }
     }
 
     /// Completes when the running checkpoint ended; never while none runs.
@@ -84,12 +101,16 @@ impl Upkeep {
 impl Shard {
     /// Does what is due.
     pub(super) fn keep_up(&mut self) {
+        self.upkeep.look_at_checkpoint();
         if let Some(outcome) = self.upkeep.finished.take() {
             self.end_checkpoint(outcome);
         }
         let now = self.seams.clock.monotonic();
-        let has_retired = self.journal.retired().is_some();
-        if self.upkeep.running.is_none() && (has_retired || now >= self.upkeep.next_checkpoint) {
+        let is_due = self.journal.retired().is_some()
+            || self.upkeep.wants_flush
+            || now >= self.upkeep.next_checkpoint
+            || self.upkeep.next_flush.is_some_and(|flush| now >= flush);
+        if self.upkeep.running.is_none() && is_due {
             self.begin_checkpoint();
             self.upkeep.next_checkpoint = now + self.upkeep.periods.checkpoint;
         }
@@ -109,6 +130,7 @@ impl Shard {
 
     /// Begins to sync the segments of all partitions that have something unsynced; the journal's retired file is freed with it.
     fn begin_checkpoint(&mut self) {
+        (self.upkeep.wants_flush, self.upkeep.next_flush) = (false, None);
         if self.is_failed {
             return;
         }
@@ -120,6 +142,7 @@ impl Shard {
             if partition.log.is_failed() || !partition.log.wants_checkpoint() {
                 continue;
             }
+            partition.unflushed_records = 0;
             match partition.log.begin_checkpoint(&mut self.files) {
                 Ok(checkpoint) => checkpoints.push(checkpoint),
                 Err(cause) => return self.r16_fail(&cause),
@@ -191,6 +214,20 @@ impl Shard {
             return Err(JournalError::Failed(self.journal.dir().to_owned()).into());
         }
         Ok(())
+    }
+
+    /// Records of a partition that are written and not synced: obeys `flush.messages` and `flush.ms`, without anybody waiting.
+    pub(super) fn note_unflushed(&mut self, id: TopicPartition, records: i32) {
+        let Some(partition) = self.partitions.get_mut(&id) else { return };
+        let Some(settings) = &partition.settings else { return };
+        let Some(limit) = settings.flush_records else { return };
+        partition.unflushed_records += i64::from(records);
+        self.upkeep.wants_flush |= partition.unflushed_records >= limit;
+        if let Some(interval) = settings.flush_interval {
+            let due = self.seams.clock.monotonic() + interval;
+            let next = self.upkeep.next_flush.get_or_insert(due);
+            *next = due.min(*next);
+        }
     }
 
     fn apply_retention(&mut self, now: Duration) {

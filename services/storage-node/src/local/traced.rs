@@ -1,0 +1,67 @@
+//! The storage node as a gateway of the same process calls it: with the span that a gRPC server would make.
+//!
+//! Invariant: a trace has the same shape in one process as over gRPC. Deliberately knows nothing but spans.
+
+use async_trait::async_trait;
+use ottla_api::storage::{
+    DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ProduceRequest, ProduceResponse,
+};
+use ottla_api::{CallError, RequestContext, Storage};
+use ottla_runtime::child_span;
+
+use super::LocalStorage;
+
+/// A storage node with spans of its own.
+#[derive(Clone)]
+pub(crate) struct TracedStorage(pub(crate) LocalStorage);
+
+/// The context of the storage node's part of a request. A span ends when its last clone is dropped.
+fn within(context: RequestContext, name: &'static str) -> RequestContext {
+    let span = child_span!(context.span, "storage", otel.name = name, ottla.role = "storage");
+    RequestContext { span, ..context }
+}
+
+#[async_trait]
+impl Storage for TracedStorage {
+    async fn produce(
+        &self,
+        context: RequestContext,
+        request: ProduceRequest,
+    ) -> Result<ProduceResponse, CallError> {
+        self.0.produce(within(context, "Produce"), request).await
+    }
+
+    async fn fetch(
+        &self,
+        context: RequestContext,
+        request: FetchRequest,
+    ) -> Result<FetchResponse, CallError> {
+        self.0.fetch(within(context, "Fetch"), request).await
+    }
+
+    async fn list_offsets(
+        &self,
+        context: RequestContext,
+        request: ListOffsetsRequest,
+    ) -> Result<ListOffsetsResponse, CallError> {
+        self.0.list_offsets(within(context, "ListOffsets"), request).await
+    }
+
+    async fn describe_log_dirs(
+        &self,
+        context: RequestContext,
+        request: DescribeLogDirsRequest,
+    ) -> Result<DescribeLogDirsResponse, CallError> {
+        self.0.describe_log_dirs(within(context, "DescribeLogDirs"), request).await
+    }
+
+    async fn init_producer_id(
+        &self,
+        context: RequestContext,
+        request: InitProducerIdRequest,
+    ) -> Result<InitProducerIdResponse, CallError> {
+        self.0.init_producer_id(within(context, "InitProducerId"), request).await
+    }
+}
