@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::State;
 use super::faults::check;
+use super::file::CrashDamage;
 use super::names::{FileNode, locked};
 use crate::seams::{DiskFile, DiskLock, OpenMode};
 
@@ -101,7 +102,7 @@ impl DiskFile for Handle {
         let mut file = locked(&self.file);
         match failed {
             Ok(()) => file.sync(),
-            Err(_) => file.lose_unsynced(&state.rng, None),
+            Err(_) => file.lose_unsynced(&state.rng, None, &mut CrashDamage::default()),
         }
         failed
     }
