@@ -5,6 +5,7 @@ mod fake;
 mod order;
 mod payload;
 mod simulated;
+mod stalled;
 mod trace;
 
 use std::sync::Arc;

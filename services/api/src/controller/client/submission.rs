@@ -38,6 +38,8 @@ pub(super) struct Submission<'a> {
     context: RequestContext,
     command: Bytes,
     may_repeat: bool,
+    /// The context's whole time.
+    allowance: Duration,
     /// Point of the monotonic clock at which the context's time is over.
     until: Duration,
     /// What the last attempt said.
@@ -67,19 +69,30 @@ impl<'a> Submission<'a> {
         command: &Command,
     ) -> Self {
         context.span = child_span!(context.span, "controller.submit", otel.kind = "client");
-        let until = client.seams.clock.monotonic() + context.timeout;
+        let allowance = context.timeout;
+        let until = client.seams.clock.monotonic() + allowance;
         Self {
             client,
             context,
             command: encode_command(command).into(),
             may_repeat: may_be_decided_twice(command),
+            allowance,
             until,
             last: members::nobody(),
         }
     }
 
     /// Tries until there is an answer, or no more may be tried.
-    pub(super) async fn run(mut self) -> Result<Submitted, CallError> {
+    pub(super) async fn run(self) -> Result<Submitted, CallError> {
+        let allowance = self.allowance;
+        self.rounds().await.map_err(|error| match error {
+            // What an attempt was given tells nobody anything.
+            CallError::TimedOut(_) => CallError::TimedOut(allowance),
+            error => error,
+        })
+    }
+
+    async fn rounds(mut self) -> Result<Submitted, CallError> {
         let mut backoff = Backoff::new(&self.client.seams, ROUND_PAUSE_FIRST, ROUND_PAUSE_MOST);
         let mut redirected = false;
         loop {
