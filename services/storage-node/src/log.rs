@@ -39,6 +39,7 @@ mod partition_log;
 mod producers;
 mod read;
 mod recovery;
+mod recovery_points;
 mod retention;
 mod round;
 mod scan;
@@ -51,7 +52,7 @@ mod truncate;
 mod tests;
 
 pub use append::{AppendError, Appended};
-pub use checkpoint::{Checkpoint, CheckpointError, RecoveryPoints, RecoveryPointsError};
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clean_marker::{CleanMarker, remove_clean_marker, write_clean_marker};
 pub use config::LogConfig;
 pub use create::CreateError;
@@ -71,6 +72,7 @@ pub use read::{ReadError, ReadLimit, ReadRegion};
 pub use recovery::{
     OpenError, OpenInput, Quarantined, RecoverError, RecoveredLogDir, recover_log_dir,
 };
+pub use recovery_points::{RecoveryPoints, RecoveryPointsError};
 pub use retention::{RetentionError, remove_renamed};
 pub use round::{Committed, Round, RoundError};
 pub use scan::Damage;

@@ -205,21 +205,19 @@ impl PartitionLog {
         bytes: u64,
     ) -> Result<(), AppendError> {
         let segment = self.active_segment();
-        let path = self.path(segment.base, FileKind::Log);
-        let failed = |source| AppendError::Io { path, source };
         if segment.size == 0 {
             self.has_unsynced_names = true;
         }
         let file = match self.create_file(files, segment.base, FileKind::Log) {
             Ok(file) => file,
-            Err(error) => return Err(failed(error)),
+            Err(source) => return Err(self.unwritten(segment.base, source)),
         };
-        let slices: Vec<IoSlice<'_>> =
-            batches.iter().flat_map(PlacedBatch::slices).map(IoSlice::new).collect();
-        if let Err(error) = file.write_all_at(&slices, u64::from(segment.size)) {
+        let mut slices = Vec::with_capacity(2 * batches.len());
+        slices.extend(batches.iter().flat_map(PlacedBatch::slices).map(IoSlice::new));
+        if let Err(source) = file.write_all_at(&slices, u64::from(segment.size)) {
             // A part may be there (a full disk): it must not stand behind the end.
             self.is_failed |= file.set_len(u64::from(segment.size)).is_err();
-            return Err(failed(error));
+            return Err(self.unwritten(segment.base, source));
         }
         self.note(batches);
         self.active_segment_mut().size += bytes as u32;
@@ -228,6 +226,10 @@ impl PartitionLog {
             let _ = self.flush_indexes(files);
         }
         Ok(())
+    }
+
+    fn unwritten(&self, base: Offset, source: io::Error) -> AppendError {
+        AppendError::Io { path: self.path(base, FileKind::Log), source }
     }
 
     fn note(&mut self, batches: &[PlacedBatch]) {

@@ -5,22 +5,15 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ottla_log_format::checkpoint::{
-    CheckpointError as TextError, OffsetCheckpoint, read_offsets, write_epochs, write_offsets,
-};
+use ottla_log_format::checkpoint::write_epochs;
 use ottla_runtime::seams::{Disk, OpenMode};
-use ottla_types::{Offset, PartitionIndex, TopicPartition};
+use ottla_types::{Offset, TopicPartition};
 
 use super::files::Files;
 use super::names::{FileKind, LEADER_EPOCHS, PARTITION_METADATA};
 use super::partition_log::PartitionLog;
 use super::text_file;
-
-const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-const LOG_STARTS: &str = "log-start-offset-checkpoint";
-
 /// Why a checkpoint did not come about. After `Sync` the log must be failed (R16).
 #[derive(Debug, thiserror::Error)]
 #[error("cannot checkpoint {}: {source}", .path.display())]
@@ -34,11 +27,11 @@ pub struct CheckpointError {
 /// What must be synced for one log.
 #[derive(Debug)]
 pub struct Checkpoint {
-    partition: TopicPartition,
-    topic: Box<str>,
+    pub(super) partition: TopicPartition,
+    pub(super) topic: Box<str>,
     dir: PathBuf,
-    end: Offset,
-    log_start: Offset,
+    pub(super) end: Offset,
+    pub(super) log_start: Offset,
     generation: u32,
     files: Vec<PathBuf>,
     has_unsynced_names: bool,
@@ -49,7 +42,7 @@ pub struct Checkpoint {
 impl PartitionLog {
     /// Whether a checkpoint has something to do.
     pub fn wants_checkpoint(&self) -> bool {
-        self.recovery_point < self.end || self.has_unsynced_names
+        self.recovery_point < self.end || self.has_unsynced_names || self.is_point_outdated
     }
 
     /// Whether a final checkpoint has something to do.
@@ -101,6 +94,7 @@ impl PartitionLog {
         if self.has_unsynced_names {
             paths.push(self.dir.join(PARTITION_METADATA));
         }
+        self.is_point_outdated = false;
         let active = self.active_segment().base;
         self.unsynced_indexes =
             self.unsynced_indexes.filter(|_| !syncs_index(active)).map(|_| active);
@@ -178,140 +172,5 @@ fn or_gone(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
-    }
-}
-
-/// Why recovery points could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryPointsError {
-    /// A file is malformed.
-    #[error("{}: {source}", .path.display())]
-    Text {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: TextError,
-    },
-    /// The disk's own error.
-    #[error("cannot read or write {}: {source}", .path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The error.
-        source: io::Error,
-    },
-}
-
-/// `recovery-point-offset-checkpoint` and `log-start-offset-checkpoint` of one log directory, which all its shards share.
-pub struct RecoveryPoints {
-    disk: Arc<dyn Disk>,
-    log_dir: PathBuf,
-    entries: Mutex<Entries>,
-}
-
-#[derive(Default)]
-struct Entries {
-    points: OffsetCheckpoint,
-    starts: OffsetCheckpoint,
-    starts_changed: bool,
-}
-
-impl RecoveryPoints {
-    /// Reads both files. A malformed one counts as missing: then all of the log is verified.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn load(disk: Arc<dyn Disk>, log_dir: &Path) -> Result<Self, RecoveryPointsError> {
-        let read = |name: &str| {
-            let path = log_dir.join(name);
-            let bytes = text_file::read(&*disk, &path);
-            let bytes = bytes.map_err(|source| RecoveryPointsError::Io { path, source })?;
-            Ok(bytes.and_then(|bytes| read_offsets(&bytes).ok()).unwrap_or_default())
-        };
-        let (points, starts) = (read(RECOVERY_POINTS)?, read(LOG_STARTS)?);
-        let entries = Mutex::new(Entries { points, starts, starts_changed: false });
-        Ok(Self { disk, log_dir: log_dir.to_owned(), entries })
-    }
-
-    /// The recovery point of a partition; 0 if none is known.
-    pub fn recovery_point(&self, topic: &str, partition: PartitionIndex) -> Offset {
-        let entries = self.locked();
-        entries.points.get(&(topic.to_owned(), partition)).copied().unwrap_or(Offset::ZERO)
-    }
-
-    /// The log start of a partition, if one above its first segment's base was written.
-    pub fn log_start(&self, topic: &str, partition: PartitionIndex) -> Option<Offset> {
-        self.locked().starts.get(&(topic.to_owned(), partition)).copied()
-    }
-
-    /// Writes the points of checkpoints that ran, and makes the names in the log directory durable.
-    ///
-    /// # Errors
-    /// `Io`: the journal must not be freed.
-    pub fn advance<'a>(
-        &self,
-        checkpoints: impl IntoIterator<Item = &'a Checkpoint>,
-    ) -> Result<(), RecoveryPointsError> {
-        let mut entries = self.locked();
-        for checkpoint in checkpoints {
-            let key = (checkpoint.topic.to_string(), checkpoint.partition.partition);
-            entries.starts_changed |= entries.starts.insert(key.clone(), checkpoint.log_start)
-                != Some(checkpoint.log_start);
-            entries.points.insert(key, checkpoint.end);
-        }
-        self.write(&mut entries)
-    }
-
-    /// Notes log starts that were raised (DeleteRecords, retention), durably.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn write_log_starts<'a>(
-        &self,
-        logs: impl IntoIterator<Item = &'a PartitionLog>,
-    ) -> Result<(), RecoveryPointsError> {
-        let mut entries = self.locked();
-        for log in logs {
-            entries.starts.insert((log.topic().to_owned(), log.id().partition), log.log_start());
-        }
-        entries.starts_changed = true;
-        self.write(&mut entries)
-    }
-
-    /// Forgets deleted partitions, durably: call it before a partition of the same name is made.
-    ///
-    /// # Errors
-    /// `Io`.
-    pub fn forget<'a>(
-        &self,
-        partitions: impl IntoIterator<Item = (&'a str, PartitionIndex)>,
-    ) -> Result<(), RecoveryPointsError> {
-        let mut entries = self.locked();
-        let mut has_changed = false;
-        for (topic, partition) in partitions {
-            let key = (topic.to_owned(), partition);
-            has_changed |= entries.points.remove(&key).is_some();
-            entries.starts_changed |= entries.starts.remove(&key).is_some();
-        }
-        if has_changed || entries.starts_changed { self.write(&mut entries) } else { Ok(()) }
-    }
-
-    /// Both files, and the names in their folder.
-    fn write(&self, entries: &mut Entries) -> Result<(), RecoveryPointsError> {
-        let replace = |name: &str, content: &OffsetCheckpoint| {
-            let path = self.log_dir.join(name);
-            text_file::replace(&*self.disk, &path, write_offsets(content).as_bytes())
-                .map_err(|source| RecoveryPointsError::Io { path, source })
-        };
-        if entries.starts_changed {
-            replace(LOG_STARTS, &entries.starts)?;
-            entries.starts_changed = false;
-        }
-        replace(RECOVERY_POINTS, &entries.points)
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Entries> {
-        // A panic elsewhere leaves whole entries behind: each is set in one step.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

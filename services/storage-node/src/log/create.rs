@@ -78,6 +78,7 @@ impl PartitionLog {
             recovery_point: start,
             epochs: EpochCache::default(),
             has_unsynced_names: false,
+            is_point_outdated: false,
             unsynced_indexes: None,
             is_failed: false,
             generation: 0,

@@ -36,6 +36,9 @@ pub struct PartitionLog {
     pub(super) epochs: EpochCache,
     /// Names were made in the folder since it was last synced.
     pub(super) has_unsynced_names: bool,
+    /// The written recovery point may be above the end, after a cut: it must be written anew before the journal's frame
+    /// that tells of the cut is void.
+    pub(super) is_point_outdated: bool,
     /// Base of the oldest segment whose index files have entries that were not synced.
     pub(super) unsynced_indexes: Option<Offset>,
     pub(super) is_failed: bool,

@@ -6,6 +6,7 @@
 
 mod open;
 mod segments;
+mod start;
 mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use ottla_log_format::checkpoint::read_partition_metadata;
 use ottla_runtime::seams::Disk;
 use ottla_types::{TopicId, TopicPartition, Uuid};
 
-use super::checkpoint::{CheckpointError, RecoveryPoints, RecoveryPointsError};
+use super::checkpoint::CheckpointError;
 use super::config::LogConfig;
 use super::create::make_dir;
 use super::files::Files;
@@ -25,6 +26,7 @@ use super::names::{
     PARTITION_METADATA, deleted_dir_name, parse_partition_dir_name, partition_dir_name,
 };
 use super::partition_log::PartitionLog;
+use super::recovery_points::{RecoveryPoints, RecoveryPointsError};
 use super::text_file;
 
 pub use open::{OpenError, OpenInput};
@@ -112,6 +114,8 @@ pub fn recover_log_dir(
         }
     }
     sync_repaired(&mut files, points, &mut recovered.logs)?;
+    let dirs = recovered.logs.iter().map(PartitionLog::dir);
+    points.keep_only(dirs.chain(recovered.quarantined.iter().map(|q| &*q.dir)))?;
     Ok(recovered)
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: after `commit` every end offset that it names survives a crash. A partition's frames in the journal begin
 //! where its durable data end; where they would not, its segment is synced instead, before the journal is written.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::partition_log::PartitionLog;
 /// An append of at least this many bytes syncs its segment instead of going through the journal. Measured: a sync of a
 /// growing segment costs about as much more than one of the preallocated journal as writing this much twice.
 const DIRECT_MIN_BYTES: u64 = 256 * 1024;
-/// At most so many segments are synced in a round, each in its own call; the rest goes through the journal.
+/// At most so many partitions choose that in a round, each sync being a call of its own; the rest goes through the journal.
 const MAX_DIRECT_SYNCS: usize = 4;
 /// An append of at least this many bytes never goes through the journal.
 const DIRECT_ALWAYS_BYTES: u64 = 8 << 20;
@@ -53,17 +54,25 @@ pub enum RoundError {
     },
 }
 
+/// What the round holds of one partition.
+#[derive(Default)]
+struct InRound {
+    bytes: u64,
+    end: Offset,
+    /// Its segments are synced, instead of its batches being journaled.
+    direct: Option<DirectSync>,
+    is_synced: bool,
+}
+
 enum Entry {
     Batches { partition: TopicPartition, from: usize, to: usize },
     Created { partition: TopicPartition, topic: Box<str>, start: Offset },
     Dropped { partition: TopicPartition },
 }
 
+/// What to sync for a partition to be durable up to its end.
 struct DirectSync {
-    partition: TopicPartition,
-    end: Offset,
     files: Vec<(PathBuf, Arc<dyn DiskFile>)>,
-    /// Folders whose names must be durable before the files are.
     dirs: Vec<Box<Path>>,
 }
 
@@ -73,8 +82,8 @@ pub struct Round {
     max_journaled_bytes: u64,
     entries: Vec<Entry>,
     batches: Vec<PlacedBatch>,
-    direct: Vec<DirectSync>,
-    committed: Vec<Committed>,
+    partitions: BTreeMap<TopicPartition, InRound>,
+    direct_count: usize,
 }
 
 impl Round {
@@ -84,14 +93,14 @@ impl Round {
             max_journaled_bytes: DIRECT_ALWAYS_BYTES.min(journal.round_capacity() / 2),
             entries: Vec::new(),
             batches: Vec::new(),
-            direct: Vec::new(),
-            committed: Vec::new(),
+            partitions: BTreeMap::new(),
+            direct_count: 0,
         }
     }
 
     /// Whether a commit would do nothing.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.direct.is_empty()
+        self.entries.is_empty() && self.partitions.is_empty()
     }
 
     /// Appends batches to a log and, if it is one with `flush.messages=1`, to what the commit makes durable.
@@ -109,23 +118,68 @@ impl Round {
         if !log.config.durable {
             return Ok(appended);
         }
-        let must = log.noted_end != appended.base || appended.bytes >= self.max_journaled_bytes;
-        let may = appended.bytes >= DIRECT_MIN_BYTES && self.direct.len() < MAX_DIRECT_SYNCS;
-        let end = appended.end;
-        if must || may {
-            let sync = direct_sync(log, files, end).map_err(|source| {
+        let follows = log.noted_end == appended.base;
+        log.noted_end = appended.end;
+        self.note(log.id, &appended);
+        if self.goes_direct(log.id, follows) {
+            self.sync_directly(log, files, &appended).inspect_err(|_| {
                 log.is_failed = true;
-                AppendError::Io { path: log.dir.to_path_buf(), source }
+                self.leave_out(log.id);
             })?;
-            self.direct.push(sync);
         } else {
             let from = self.batches.len();
             self.batches.extend(batches);
             self.entries.push(Entry::Batches { partition: log.id, from, to: self.batches.len() });
         }
-        self.committed.push(Committed { partition: log.id, end, segments_synced: must || may });
-        log.noted_end = end;
         Ok(appended)
+    }
+
+    fn note(&mut self, partition: TopicPartition, appended: &Appended) {
+        let part = self.partitions.entry(partition).or_default();
+        part.bytes += appended.bytes;
+        part.end = appended.end;
+    }
+
+    /// Whether a partition's segments are synced rather than its batches journaled: because its frames would not follow
+    /// one another, or because it is worth it.
+    fn goes_direct(&self, partition: TopicPartition, follows: bool) -> bool {
+        let Some(part) = self.partitions.get(&partition) else { return false };
+        part.direct.is_some()
+            || !follows
+            || part.bytes >= self.max_journaled_bytes
+            || (part.bytes >= DIRECT_MIN_BYTES && self.direct_count < MAX_DIRECT_SYNCS)
+    }
+
+    fn sync_directly(
+        &mut self,
+        log: &PartitionLog,
+        files: &mut Files,
+        appended: &Appended,
+    ) -> Result<(), AppendError> {
+        let Some(part) = self.partitions.get_mut(&log.id) else { return Ok(()) };
+        if part.direct.is_some() && appended.rolled.is_none() {
+            return Ok(());
+        }
+        let sync = direct_sync(log, files)
+            .map_err(|source| AppendError::Io { path: log.dir.to_path_buf(), source })?;
+        if part.direct.replace(sync).is_none() {
+            self.direct_count += 1;
+            // What it appended earlier in this round is synced with it.
+            self.unjournal(log.id);
+        }
+        Ok(())
+    }
+
+    fn unjournal(&mut self, id: TopicPartition) {
+        let is_its =
+            |entry: &Entry| matches!(entry, Entry::Batches { partition, .. } if *partition == id);
+        self.entries.retain(|entry| !is_its(entry));
+    }
+
+    /// Nothing of this partition is made durable with this round.
+    fn leave_out(&mut self, id: TopicPartition) {
+        self.unjournal(id);
+        self.partitions.remove(&id);
     }
 
     /// Makes the creation of a log durable with this round.
@@ -136,6 +190,7 @@ impl Round {
 
     /// Makes what the journal holds of a deleted log void with this round.
     pub(super) fn dropped(&mut self, partition: TopicPartition) {
+        self.leave_out(partition);
         self.entries.push(Entry::Dropped { partition });
     }
 
@@ -150,9 +205,13 @@ impl Round {
         journal: &mut Journal,
     ) -> Result<Vec<Committed>, RoundError> {
         // Before the journal: a frame must never be durable while what comes before it is not.
-        for sync in std::mem::take(&mut self.direct) {
-            sync.run(disk)?;
-            journal.mark_synced(sync.partition, sync.end);
+        for (&partition, part) in &mut self.partitions {
+            if let Some(sync) = &part.direct
+                && !std::mem::replace(&mut part.is_synced, true)
+            {
+                sync.run(disk)?;
+                journal.mark_synced(partition, part.end);
+            }
         }
         while !self.entries.is_empty() {
             let count = self.fitting(journal.round_capacity());
@@ -161,7 +220,14 @@ impl Round {
             self.entries.drain(..count);
         }
         self.batches.clear();
-        Ok(std::mem::take(&mut self.committed))
+        self.direct_count = 0;
+        let committed =
+            std::mem::take(&mut self.partitions).into_iter().map(|(partition, part)| Committed {
+                partition,
+                end: part.end,
+                segments_synced: part.direct.is_some(),
+            });
+        Ok(committed.collect())
     }
 
     /// How many entries go into one round of the journal: nearly always all of them.
@@ -201,7 +267,7 @@ impl DirectSync {
 }
 
 /// All that must be synced for the log to be durable up to its end.
-fn direct_sync(log: &mut PartitionLog, files: &mut Files, end: Offset) -> io::Result<DirectSync> {
+fn direct_sync(log: &PartitionLog, files: &mut Files) -> io::Result<DirectSync> {
     let mut open = Vec::new();
     for index in log.segment_index(log.recovery_point)..log.segments.len() {
         let base = log.segments[index].base;
@@ -217,7 +283,7 @@ fn direct_sync(log: &mut PartitionLog, files: &mut Files, end: Offset) -> io::Re
         dirs.push(log.dir.clone());
         dirs.extend(log.dir.parent().map(Into::into));
     }
-    Ok(DirectSync { partition: log.id, end, files: open, dirs })
+    Ok(DirectSync { files: open, dirs })
 }
 
 impl PartitionLog {

@@ -178,6 +178,7 @@ impl PartitionLog {
         self.log_start = self.log_start.min(end);
         self.epochs.truncate_end(end);
         self.hints.clear();
+        self.is_point_outdated = true;
     }
 
     fn begin_at(&mut self, files: &Files, start: Offset) -> Result<(), TruncateError> {

@@ -16,7 +16,6 @@ use ottla_types::{Offset, TimestampMs, TopicId, TopicPartition};
 use super::segments::{list_segments, segment_at};
 use super::tail::{Tail, Walk};
 use crate::log::append::AppendError;
-use crate::log::checkpoint::RecoveryPoints;
 use crate::log::config::LogConfig;
 use crate::log::epochs::EpochCache;
 use crate::log::files::Files;
@@ -24,6 +23,7 @@ use crate::log::journal::{FrameRef, JournalDamage, JournalReplay, PartitionFrame
 use crate::log::lookup::CorruptSegment;
 use crate::log::names::{FileKind, LEADER_EPOCHS, PARTITION_METADATA, parse_partition_dir_name};
 use crate::log::partition_log::PartitionLog;
+use crate::log::recovery_points::RecoveryPoints;
 use crate::log::segment::Segment;
 use crate::log::text_file;
 
@@ -128,8 +128,8 @@ fn open_known(
     let base = segments[0].base;
     let written = input.points.recovery_point(log.topic(), id.partition);
     let recovery_point = frames.cut.map_or(written, |cut| written.min(cut)).max(base);
-    log.log_start =
-        input.points.log_start(log.topic(), id.partition).map_or(base, |start| start.max(base));
+    let start = input.points.log_start(log.topic(), id.partition);
+    log.log_start = start.map_or(base, |start| start.max(base));
     log.epochs = read_epoch_file(files, dir)?;
     log.segments = segments;
 
@@ -152,9 +152,8 @@ fn open_known(
     (log.durable_end, log.noted_end) = (log.end, log.end);
     // What was made within the journal's time may have unsynced names. And a recovery point that a cut put out of date must
     // be written anew before the journal, which alone knows of the cut, is void.
-    let is_outdated = log.recovery_point < written;
-    log.has_unsynced_names |=
-        frames.created.is_some() || log.recovery_point < log.end || is_outdated;
+    log.is_point_outdated = log.recovery_point < written;
+    log.has_unsynced_names |= frames.created.is_some() || log.recovery_point < log.end;
     Ok(log)
 }
 

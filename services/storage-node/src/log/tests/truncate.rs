@@ -98,10 +98,11 @@ fn a_deleted_partition_is_renamed_and_another_topic_may_take_its_name() {
         machine.round(&[0, 1], 2).unwrap();
         let mut round = Round::new(&machine.journal);
         let log = machine.logs.remove(0);
-        machine.points.forget([("topic", log.id().partition)]).unwrap();
+        machine.points.forget("topic", log.id());
         let renamed =
             log.delete(&mut machine.files, &mut round, Uuid::from_random(seed.into())).unwrap();
         assert!(machine.disk.exists(&renamed).unwrap());
+        machine.points.write_forgotten().unwrap();
         let other = TopicPartition { topic: TopicId(Uuid::from_random(99)), ..id(0) };
         let log = PartitionLog::create(
             &machine.files,
