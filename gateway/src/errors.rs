@@ -47,12 +47,20 @@ pub(crate) const fn for_controller(error: &CallError) -> ErrorCode {
     }
 }
 
-/// For what a storage node as a whole is asked.
-pub(crate) const fn for_node(error: &CallError) -> ErrorCode {
+/// For InitProducerId: clients ask again after a load in progress, and look for a coordinator after anything else.
+pub(crate) const fn for_producer_id(error: &CallError) -> ErrorCode {
     match error {
         CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
         CallError::Malformed(_) => ErrorCode::UnknownServerError,
-        _ => ErrorCode::CoordinatorNotAvailable,
+        _ => ErrorCode::CoordinatorLoadInProgress,
+    }
+}
+
+/// For DescribeLogDirs.
+pub(crate) const fn for_log_dirs(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        _ => ErrorCode::KafkaStorageError,
     }
 }
 
@@ -75,6 +83,7 @@ mod tests {
             assert!(for_produce(error).is_retriable(), "{error}");
             assert!(for_fetch(error).is_retriable(), "{error}");
             assert!(for_partition(error).is_retriable(), "{error}");
+            assert!(for_log_dirs(error).is_retriable(), "{error}");
             assert_ne!(for_produce(error), ErrorCode::UnknownServerError);
         }
     }

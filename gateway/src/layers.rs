@@ -34,6 +34,8 @@ const MAX_DATA_IN_FLIGHT: usize = 8_192;
 const MAX_WAIT_IN_FLIGHT: usize = 10_000;
 /// See [`MAX_CONTROL_IN_FLIGHT`].
 const MAX_METADATA_IN_FLIGHT: usize = 512;
+/// See [`MAX_CONTROL_IN_FLIGHT`].
+const MAX_ADMIN_IN_FLIGHT: usize = 128;
 
 /// All that a class of requests passes through.
 pub(crate) type Stack = BoxCloneService<Request, Answer, Infallible>;
@@ -72,5 +74,6 @@ const fn places_of(class: Class) -> usize {
         Class::Data => MAX_DATA_IN_FLIGHT,
         Class::Wait => MAX_WAIT_IN_FLIGHT,
         Class::Metadata => MAX_METADATA_IN_FLIGHT,
+        Class::Admin => MAX_ADMIN_IN_FLIGHT,
     }
 }

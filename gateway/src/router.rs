@@ -25,13 +25,16 @@ pub(crate) enum Class {
     Data,
     /// Fetch: of the priority of `Data`, but apart, because it waits for records and would use up that allowance.
     Wait,
-    /// Metadata and administration.
+    /// Metadata, and what else clients ask before they can work.
     Metadata,
+    /// Administration: rare, and it may wait for the whole cluster.
+    Admin,
 }
 
 impl Class {
     /// All classes, in the order of their numbers.
-    pub(crate) const ALL: [Self; 4] = [Self::Control, Self::Data, Self::Wait, Self::Metadata];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Control, Self::Data, Self::Wait, Self::Metadata, Self::Admin];
 
     /// Position in tables that are kept by class.
     pub(crate) const fn index(self) -> usize {
@@ -93,14 +96,14 @@ pub(crate) static TABLE: [Route; 13] = [
     Route::of::<handlers::ListOffsets>(Class::Data),
     Route::of::<handlers::Metadata>(Class::Metadata),
     Route::of::<handlers::ApiVersions>(Class::Control),
-    Route::of::<handlers::CreateTopics>(Class::Metadata),
-    Route::of::<handlers::DeleteTopics>(Class::Metadata),
+    Route::of::<handlers::CreateTopics>(Class::Admin),
+    Route::of::<handlers::DeleteTopics>(Class::Admin),
     Route::of::<handlers::InitProducerId>(Class::Metadata),
-    Route::of::<handlers::DescribeConfigs>(Class::Metadata),
-    Route::of::<handlers::DescribeLogDirs>(Class::Metadata),
-    Route::of::<handlers::CreatePartitions>(Class::Metadata),
+    Route::of::<handlers::DescribeConfigs>(Class::Admin),
+    Route::of::<handlers::DescribeLogDirs>(Class::Admin),
+    Route::of::<handlers::CreatePartitions>(Class::Admin),
     Route::of::<handlers::DescribeCluster>(Class::Metadata),
-    Route::of::<handlers::DescribeTopicPartitions>(Class::Metadata),
+    Route::of::<handlers::DescribeTopicPartitions>(Class::Admin),
 ];
 
 impl Route {

@@ -75,9 +75,9 @@ pub enum StartError {
         /// What the system says.
         cause: io::Error,
     },
-    /// Two storage nodes' ports, or a node's and the bootstrap port, would be the same.
+    /// A storage node's port would be the listener's own.
     #[error(
-        "listener {listener}: node ports would begin at {first}, which is not a port above {bootstrap}; set ottla.gateway.node.port.first"
+        "listener {listener}: with node ports from {first} on, {bootstrap} would be both the listener's port and that of node {node}; set another ottla.gateway.node.port.first"
     )]
     NodePorts {
         /// The listener.
@@ -86,6 +86,8 @@ pub enum StartError {
         first: u16,
         /// The listener's own port.
         bootstrap: u16,
+        /// The node.
+        node: usize,
     },
 }
 
@@ -126,14 +128,15 @@ pub async fn start(
 
 impl GatewayHandle {
     /// Completes when the cluster knows this gateway and connections are taken.
-    pub async fn ready(&self) {
-        self.registered.clone().wait().await;
+    pub fn ready(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.registered.clone().wait()
     }
 
     /// Completes when this gateway has replayed the metadata up to an offset.
-    pub async fn replayed(&self, offset: MetadataOffset) {
+    pub fn replayed(&self, offset: MetadataOffset) -> impl Future<Output = ()> + Send + use<> {
+        let metadata = self.gateway.metadata.clone();
         // A follower that stopped replays no more, and nobody can be helped by waiting.
-        _ = self.gateway.metadata.wait_for(offset).await;
+        async move { _ = metadata.wait_for(offset).await }
     }
 
     /// Connections now.

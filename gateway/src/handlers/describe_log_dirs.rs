@@ -47,13 +47,13 @@ async fn describe(
 ) -> Result<Vec<LogDirectory>, ErrorCode> {
     let node = any_target(&call.peer, call.gateway.backends.own(), image);
     let storage = node.and_then(|node| call.gateway.backends.get(node, image));
-    let storage = storage.ok_or(ErrorCode::BrokerNotAvailable)?;
+    let storage = storage.ok_or(ErrorCode::KafkaStorageError)?;
     let partitions = request.topics.map(|topics| {
         topics.into_iter().flat_map(|topic| partitions(image, topic)).collect::<Vec<_>>()
     });
     let request = StorageRequest { partitions };
     let described = storage.describe_log_dirs(call.context(BACKEND_TIME), request).await;
-    described.map(|answer| answer.directories).map_err(|error| errors::for_node(&error))
+    described.map(|answer| answer.directories).map_err(|error| errors::for_log_dirs(&error))
 }
 
 /// The partitions asked for, as far as the topic exists.

@@ -132,7 +132,7 @@ fn destination(
         current_leader_epoch: LeaderEpoch(asked.current_leader_epoch),
         fetch_offset: Offset(asked.fetch_offset),
         last_fetched_epoch: LeaderEpoch(asked.last_fetched_epoch),
-        max_bytes: asked.partition_max_bytes,
+        max_bytes: asked.partition_max_bytes.max(0),
     };
     Ok((node, item))
 }

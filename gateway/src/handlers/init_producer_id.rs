@@ -48,12 +48,12 @@ async fn give(call: &Call, request: &InitProducerIdRequest) -> Result<Given, Err
     let image = call.gateway.image();
     let node = any_target(&call.peer, call.gateway.backends.own(), &image);
     let storage = node.and_then(|node| call.gateway.backends.get(node, &image));
-    let storage = storage.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let storage = storage.ok_or(ErrorCode::CoordinatorLoadInProgress)?;
     let request = StorageRequest {
         transactional_id: None,
         producer_id: ProducerId(request.producer_id),
         producer_epoch: ProducerEpoch(request.producer_epoch),
     };
     let given = storage.init_producer_id(call.context(BACKEND_TIME), request).await;
-    given.map_err(|error| errors::for_node(&error))
+    given.map_err(|error| errors::for_producer_id(&error))
 }

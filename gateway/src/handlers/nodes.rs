@@ -3,7 +3,7 @@
 //! Invariant: the addresses are computed once per image and listener, however many clients ask. Deliberately does not know
 //! which API asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ottla_metadata::Image;
@@ -51,4 +51,18 @@ pub(super) fn controller_for(call: &Call, nodes: &[NodeAddress]) -> i32 {
     let is_shown = |wanted: &NodeId| nodes.iter().any(|node| node.node == *wanted);
     let first = || nodes.first().map(|node| node.node);
     preferred.filter(is_shown).or_else(first).unwrap_or(NodeId::NONE).0
+}
+
+/// Where the nodes are that a result names as new leaders.
+pub(super) fn new_leaders(
+    call: &Call,
+    image: &Image,
+    named: impl Iterator<Item = NodeId>,
+) -> Vec<NodeAddress> {
+    let named: HashSet<NodeId> = named.collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let nodes = nodes_for(call, image);
+    nodes.iter().filter(|node| named.contains(&node.node)).cloned().collect()
 }

@@ -18,10 +18,11 @@ use ottla_kafka_wire::messages::produce_response::{
 use ottla_kafka_wire::produce::{PartitionBatches, Produce as Batches, TopicBatches};
 use ottla_kafka_wire::{DecodeError, Reader, Request};
 use ottla_metadata::Image;
+use ottla_metadata::addresses::NodeAddress;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, NodeId, Offset, TimestampMs, TopicPartition};
 
-use super::nodes::nodes_for;
+use super::nodes::new_leaders;
 use super::{BACKEND_TIME, LONGEST_WAIT, is_internal, topics, wait_of};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -228,21 +229,13 @@ fn partition_response(
 
 /// Where the new leaders are that the results name.
 fn endpoints(call: &Call, image: &Image, results: &[ProducePartitionResult]) -> Vec<NodeEndpoint> {
-    let is_named = |node: NodeId| {
-        results.iter().any(|result| result.current_leader.is_some_and(|(leader, _)| leader == node))
+    let named = results.iter().filter_map(|result| result.current_leader);
+    let named = named.filter(|_| call.version >= FIRST_WITH_LEADER).map(|(leader, _)| leader);
+    let endpoint = |node: NodeAddress| NodeEndpoint {
+        node_id: node.node.0,
+        host: node.endpoint.host,
+        port: i32::from(node.endpoint.port),
+        rack: node.rack,
     };
-    let none_named = results.iter().all(|result| result.current_leader.is_none());
-    if none_named || call.version < FIRST_WITH_LEADER {
-        return Vec::new();
-    }
-    let nodes = nodes_for(call, image);
-    let named = nodes.iter().filter(|node| is_named(node.node));
-    named
-        .map(|node| NodeEndpoint {
-            node_id: node.node.0,
-            host: node.endpoint.host.clone(),
-            port: i32::from(node.endpoint.port),
-            rack: node.rack.clone(),
-        })
-        .collect()
+    new_leaders(call, image, named).into_iter().map(endpoint).collect()
 }

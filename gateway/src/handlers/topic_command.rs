@@ -14,6 +14,9 @@ use super::readiness;
 use crate::errors;
 use crate::request::Call;
 
+/// Kafka answers a request without a time-out at once with a time-out of its own; here it gets this long.
+const LEAST_TIME: Duration = Duration::from_secs(1);
+
 /// What became of one topic.
 pub(super) type Outcome = Result<TopicOutcome, Refusal>;
 
@@ -38,6 +41,7 @@ pub(super) async fn submit(
     if count == 0 {
         return Vec::new();
     }
+    let timeout = timeout.max(LEAST_TIME);
     let all = |refusal: Refusal| vec![Err(refusal); count];
     let deadline = call.gateway.seams.clock.monotonic() + timeout;
     let submitted = call.gateway.controller.submit(call.context(timeout), command).await;

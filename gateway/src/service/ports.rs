@@ -11,6 +11,7 @@ use std::time::Duration;
 use ottla_metadata::Image;
 use ottla_metadata::event::{Endpoint, GatewayListener, GatewayRegistration};
 use ottla_runtime::seams::{HostPort, Listener};
+use ottla_types::limits::MAX_STORAGE_NODES;
 use ottla_types::{ListenerName, NodeId};
 use tracing::{info, warn};
 
@@ -43,11 +44,12 @@ pub(super) async fn bind_bootstrap(gateway: &Gateway) -> Result<Vec<Port>, Start
     Ok(ports)
 }
 
-/// Node ports begin above the listener's own port, or end below it; node 0's own port is the first.
+/// No storage node's port may be the listener's own.
 fn check_node_ports(config: &ListenerConfig, bootstrap: u16) -> Result<(), StartError> {
-    match config.node_port_first {
-        Some(first) if first <= bootstrap => {
-            Err(StartError::NodePorts { listener: config.name.clone(), first, bootstrap })
+    let Some(first) = config.node_port_first else { return Ok(()) };
+    match usize::from(bootstrap).checked_sub(usize::from(first)) {
+        Some(node) if node < MAX_STORAGE_NODES => {
+            Err(StartError::NodePorts { listener: config.name.clone(), first, bootstrap, node })
         }
         _ => Ok(()),
     }

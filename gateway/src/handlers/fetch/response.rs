@@ -12,10 +12,11 @@ use ottla_kafka_wire::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use ottla_metadata::Image;
+use ottla_metadata::addresses::NodeAddress;
 use ottla_types::{ErrorCode, NodeId, Offset, ProducerId};
 
 use crate::answer::{Answer, Frame, Region};
-use crate::handlers::nodes::nodes_for;
+use crate::handlers::nodes::new_leaders;
 use crate::request::Call;
 
 /// First version with a code for the answer as a whole.
@@ -129,21 +130,13 @@ fn head(call: &Call, partition_index: i32, result: FetchPartitionResult) -> Part
 
 /// Where the new leaders are that the results name.
 fn endpoints(call: &Call, image: &Image, results: &[FetchPartitionResult]) -> Vec<NodeEndpoint> {
-    let is_named = |node: NodeId| {
-        results.iter().any(|result| result.current_leader.is_some_and(|(leader, _)| leader == node))
+    let named = results.iter().filter_map(|result| result.current_leader);
+    let named = named.filter(|_| call.version >= FIRST_WITH_ENDPOINTS).map(|(leader, _)| leader);
+    let endpoint = |node: NodeAddress| NodeEndpoint {
+        node_id: node.node.0,
+        host: node.endpoint.host,
+        port: i32::from(node.endpoint.port),
+        rack: node.rack,
     };
-    let none_named = results.iter().all(|result| result.current_leader.is_none());
-    if none_named || call.version < FIRST_WITH_ENDPOINTS {
-        return Vec::new();
-    }
-    let nodes = nodes_for(call, image);
-    let named = nodes.iter().filter(|node| is_named(node.node));
-    named
-        .map(|node| NodeEndpoint {
-            node_id: node.node.0,
-            host: node.endpoint.host.clone(),
-            port: i32::from(node.endpoint.port),
-            rack: node.rack.clone(),
-        })
-        .collect()
+    new_leaders(call, image, named).into_iter().map(endpoint).collect()
 }
