@@ -7,7 +7,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use ottla_proto::call::v1::{CallFailure, CallFailureKind, RequestContext as WireContext};
-use ottla_types::{ListenerName, NodeId, Principal, TraceParent, limits::MAX_CLIENT_ID_BYTES};
+use ottla_types::limits::MAX_CLIENT_ID_BYTES;
+use ottla_types::{DirectoryId, ListenerName, NodeId, Principal, TraceParent, Uuid};
 use tonic::Code;
 use tracing::Span;
 
@@ -19,6 +20,12 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 /// A field that must be there.
 pub(crate) fn required<T>(field: Option<T>, what: &'static str) -> Result<T, Malformed> {
     field.ok_or(Malformed(what))
+}
+
+/// A directory id of 16 bytes.
+pub(crate) fn directory_id(bytes: &[u8]) -> Result<DirectoryId, Malformed> {
+    let id = bytes.try_into().map_err(|_| Malformed("a directory id has 16 bytes"))?;
+    Ok(DirectoryId(Uuid::from_bytes(id)))
 }
 
 /// The context, with the caller's span as `traceparent`.

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use ottla_proto::controller::v1 as wire;
-use ottla_types::{ClusterId, DirectoryId, NodeId, Uuid};
+use ottla_types::{ClusterId, DirectoryId, NodeId};
 
 use super::RaftEnvelope;
 use crate::context::Malformed;
+use crate::context::wire::directory_id;
 
 impl From<RaftEnvelope> for wire::RaftEnvelope {
     fn from(envelope: RaftEnvelope) -> Self {
@@ -42,9 +43,4 @@ impl TryFrom<wire::RaftEnvelope> for RaftEnvelope {
             message: wire.message,
         })
     }
-}
-
-fn directory_id(bytes: &[u8]) -> Result<DirectoryId, Malformed> {
-    let id = bytes.try_into().map_err(|_| Malformed("a directory id has 16 bytes"))?;
-    Ok(DirectoryId(Uuid::from_bytes(id)))
 }

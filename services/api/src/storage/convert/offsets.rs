@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use ottla_proto::storage::v1 as wire;
-use ottla_types::{DirectoryId, LeaderEpoch, Offset, TimestampMs, Uuid};
+use ottla_types::{LeaderEpoch, Offset, TimestampMs};
 
 use super::fetch::{isolation_from_wire, isolation_to_wire};
 use super::{each, error_from_wire, error_to_wire, partition_from_wire, partition_to_wire};
 use crate::context::Malformed;
+use crate::context::wire::directory_id;
 use crate::storage::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, ListOffsetsPartition,
     ListOffsetsPartitionResult, ListOffsetsRequest, ListOffsetsResponse, LogDirectory,
@@ -146,10 +147,4 @@ impl TryFrom<wire::LogDirectory> for LogDirectory {
             partitions: each(wire.partitions, one)?,
         })
     }
-}
-
-/// A directory id of 16 bytes.
-pub(crate) fn directory_id(bytes: &[u8]) -> Result<DirectoryId, Malformed> {
-    let id = bytes.try_into().map_err(|_| Malformed("a directory id has 16 bytes"))?;
-    Ok(DirectoryId(Uuid::from_bytes(id)))
 }
