@@ -32,6 +32,16 @@ impl LocalController {
         Self { member, seams }
     }
 
+    /// Whether this member is the active controller, or about to become it.
+    pub fn leads(&self) -> bool {
+        self.member.published.leader.borrow().node == Some(self.member.node())
+    }
+
+    /// The member.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
     fn clock(&self) -> Arc<dyn Clock> {
         self.seams.clock.clone()
     }

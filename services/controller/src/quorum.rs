@@ -3,7 +3,7 @@
 //! Invariant: nothing outside this module knows raft or sled.
 
 pub mod driver;
-mod folders;
+pub(crate) mod folders;
 pub mod member;
 pub mod peers;
 pub mod published;

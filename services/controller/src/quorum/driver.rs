@@ -32,7 +32,7 @@ pub use applied::Applied;
 pub use begin::Links;
 pub use inbox::{Inbox, PeerInput, Submission};
 pub use install::Received;
-pub use settings::{QuorumConfig, TICK, Voter};
+pub use settings::{QuorumConfig, SnapshotPolicy, TICK, Voter};
 pub use stop::Stop;
 
 use super::peers::Peers;
@@ -224,7 +224,8 @@ impl Driver {
     /// Notices what raft became: called after everything that can change it.
     fn note_role(&mut self) {
         let (role, term) = (self.raft.raft.state, self.raft.raft.term);
-        let ticks = settings::election_ticks(self.election_seed, term, role);
+        let least = self.config.election_ticks();
+        let ticks = settings::draw_election_ticks(self.election_seed, term, role, least);
         self.raft.raft.set_randomized_election_timeout(ticks);
         let leads = self.leadership.as_ref().map(|leadership| leadership.term);
         let leads_now = (role == StateRole::Leader).then_some(term);
@@ -245,7 +246,7 @@ impl Driver {
     fn drop_leadership(&mut self) {
         if let Some(leadership) = self.leadership.take() {
             tracing::info!(node = %self.config.node, term = leadership.term, "is not the active controller any more");
-            leadership.answer_all_as_unknown(self.peers.node(self.raft.raft.leader_id));
+            leadership.answer_all_as_unknown();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use ottla_runtime::seams::Disk;
 
 /// Makes a folder and those above it, durable when this returns: the name of each new one is synced in the one above.
-pub(super) fn create_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+pub(crate) fn create_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let is_missing = |folder: &&Path| !disk.exists(folder).unwrap_or(false);
     let mut missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
     disk.create_dir_all(dir)?;

@@ -10,14 +10,15 @@ use ottla_api::{CallError, RequestContext};
 use ottla_metadata::Command;
 use ottla_runtime::Seams;
 use ottla_runtime::seams::{Actor, TaskHandle};
-use ottla_types::NodeId;
+use ottla_types::{MetadataOffset, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::driver::{Driver, Inbox, Links, PeerInput, QuorumConfig, Received, Stop, Submission};
 use super::published::{Published, Publisher};
 use super::snapshots::Snapshots;
 use super::state_store::{StateStore, StoreQueue, StoreWriter};
-use crate::transport::{Envelope, PeerSender};
+use crate::transport::PeerSender;
+use ottla_api::raft::RaftEnvelope;
 
 /// How long the health of the quorum may take to be told.
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,6 +32,7 @@ pub struct Member {
     commands: mpsc::Sender<Submission>,
     snapshots: Arc<Snapshots>,
     store: Arc<dyn StateStore>,
+    store_progress: watch::Receiver<MetadataOffset>,
     /// What is committed, and who leads.
     pub published: Published,
     ended: watch::Receiver<Option<Result<(), String>>>,
@@ -58,17 +60,18 @@ pub fn start(
     let links = Links { sender, inbox, publisher, store: queue.clone() };
     let driver = Driver::open(config, seams.clone(), links)?;
     let (ended, ended_here) = watch::channel(None);
+    let writer = StoreWriter::new(store.clone(), queue.clone());
     let member = Member {
         node,
         seams: seams.clone(),
         peers,
         commands,
         snapshots: driver.snapshots(),
-        store: store.clone(),
+        store,
+        store_progress: writer.progress(),
         published,
         ended: ended_here,
     };
-    let writer = StoreWriter::new(store, queue.clone());
     let writer: Actor = Box::new(move || Box::pin(writer.run()));
     let writer = seams.tasks.spawn_actor(format!("metadata-store-{node}"), writer);
     let outcome = Arc::new(Mutex::new(None));
@@ -116,6 +119,27 @@ impl Member {
         &self.store
     }
 
+    /// Waits until lists and history hold everything up to an offset, or `limit` has passed.
+    pub async fn store_reached(&self, offset: MetadataOffset, limit: Duration) {
+        let mut progress = self.store_progress.clone();
+        tokio::select! {
+            biased;
+            // A writer that ended makes no more progress.
+            _ = progress.wait_for(|at| *at >= offset) => {}
+            () = self.seams.clock.sleep(limit) => {}
+        }
+    }
+
+    /// Waits until this member has applied everything up to an offset, or `limit` has passed; says whether it has.
+    pub async fn applied(&self, offset: MetadataOffset, limit: Duration) -> bool {
+        let mut committed = self.published.committed.clone();
+        tokio::select! {
+            biased;
+            reached = committed.wait_for(|committed| committed.image.offset >= offset) => reached.is_ok(),
+            () = self.seams.clock.sleep(limit) => false,
+        }
+    }
+
     /// Has a command decided, if this member is the active controller.
     pub async fn submit(
         &self,
@@ -127,7 +151,8 @@ impl Member {
         let submission = Submission { context, command, answer };
         self.commands.try_send(submission).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CallError::Overloaded("the controller".into()),
-            mpsc::error::TrySendError::Closed(_) => CallError::Stopping,
+            // Not begun: another member may be asked.
+            mpsc::error::TrySendError::Closed(_) => CallError::NotActive { active: None },
         })?;
         tokio::select! {
             biased;
@@ -152,13 +177,17 @@ impl Member {
     }
 
     /// A message of another member came. Dropped when there are too many: the consensus tolerates it.
-    pub fn receive(&self, envelope: Envelope) {
+    pub fn receive(&self, envelope: RaftEnvelope) {
         // A full inbox is overload, a closed one the end: both lose the message, as a network would.
         _ = self.peers.try_send(PeerInput::Message(envelope));
     }
 
     /// A snapshot of another member came, whole (P17). The error is for its sender.
-    pub async fn receive_snapshot(&self, envelope: Envelope, bytes: Vec<u8>) -> Result<(), String> {
+    pub async fn receive_snapshot(
+        &self,
+        envelope: RaftEnvelope,
+        bytes: Vec<u8>,
+    ) -> Result<(), String> {
         let snapshots = self.snapshots.clone();
         let (tell, told) = oneshot::channel();
         let check = move || {
@@ -185,6 +214,12 @@ impl Member {
     pub async fn stop(&self) {
         // A member that has ended already is stopped.
         _ = self.peers.send(PeerInput::Stop).await;
+    }
+
+    /// Ends the member for a reason outside of the quorum.
+    pub fn fail(&self, cause: String) {
+        // A full inbox is that of a member that hangs: its process is ended by whoever watches it.
+        _ = self.peers.try_send(PeerInput::Fail(cause));
     }
 
     /// Waits until the member has ended; with the cause where it was not asked to.

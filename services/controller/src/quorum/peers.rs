@@ -22,12 +22,12 @@ use ottla_types::{ClusterId, DirectoryId, NodeId};
 use protobuf::Message as _;
 use raft::eraftpb::Message;
 
-use directories::Directories;
+pub(crate) use directories::Directories;
 pub use directories::DirectoriesError;
 pub(super) use filter::{LogBounds, MessageFault, check_message};
 
 use super::driver::QuorumConfig;
-use crate::transport::Envelope;
+use ottla_api::raft::RaftEnvelope;
 
 /// The members as one of them sees them.
 pub(super) struct Peers {
@@ -140,20 +140,20 @@ impl Peers {
         &self,
         message: &Message,
         cluster_id: Option<&ClusterId>,
-    ) -> Option<Envelope> {
+    ) -> Option<RaftEnvelope> {
         let to = self.node(message.to)?;
         let bytes = message.write_to_bytes().expect("writing to memory does not fail");
-        Some(Envelope { message: Bytes::from(bytes), ..self.hello(to, cluster_id) })
+        Some(RaftEnvelope { message: Bytes::from(bytes), ..self.hello(to, cluster_id) })
     }
 
     /// An envelope without a message: it makes this member's directory known.
-    pub(super) fn hello(&self, to: NodeId, cluster_id: Option<&ClusterId>) -> Envelope {
-        Envelope {
+    pub(super) fn hello(&self, to: NodeId, cluster_id: Option<&ClusterId>) -> RaftEnvelope {
+        RaftEnvelope {
             cluster_id: cluster_id.cloned(),
             from: self.node,
             to,
-            from_raft: raft_id(self.node),
-            to_raft: raft_id(to),
+            from_raft_id: raft_id(self.node),
+            to_raft_id: raft_id(to),
             from_directory: self.directory,
             to_directory: self.directories.get(to),
             message: Bytes::new(),
@@ -170,7 +170,7 @@ impl Peers {
     /// P8 and P12: opens an envelope, if it is for us and from whom it says; binds the sender's directory at the first time.
     pub(super) fn open_envelope(
         &mut self,
-        envelope: &Envelope,
+        envelope: &RaftEnvelope,
         cluster_id: Option<&ClusterId>,
     ) -> Result<Opened, EnvelopeFault> {
         if let (Some(theirs), Some(ours)) = (&envelope.cluster_id, cluster_id)
@@ -181,11 +181,11 @@ impl Peers {
         if envelope.to != self.node {
             return Err(EnvelopeFault::Address { to: envelope.to, me: self.node });
         }
-        if self.node(envelope.from_raft).is_none() || envelope.from == self.node {
+        if self.node(envelope.from_raft_id).is_none() || envelope.from == self.node {
             return Err(EnvelopeFault::NotAVoter(envelope.from));
         }
         let ids = (raft_id(envelope.from), raft_id(envelope.to));
-        if ids != (envelope.from_raft, envelope.to_raft) {
+        if ids != (envelope.from_raft_id, envelope.to_raft_id) {
             return Err(EnvelopeFault::RaftIds);
         }
         self.check_directories(envelope)?;
@@ -199,7 +199,7 @@ impl Peers {
         Ok(Opened::Message(Box::new(message)))
     }
 
-    fn check_directories(&mut self, envelope: &Envelope) -> Result<(), EnvelopeFault> {
+    fn check_directories(&mut self, envelope: &RaftEnvelope) -> Result<(), EnvelopeFault> {
         if let Some(known) = envelope.to_directory
             && known != self.directory
         {

@@ -28,6 +28,7 @@ impl Driver {
             // A new leader's first entry.
             return Ok(());
         }
+        self.snapshot.add_bytes(entry.data.len());
         let own = self.leadership.as_mut().and_then(|leadership| leadership.take_committed(&entry));
         let (applied, answers) = match own {
             Some(pending) => (pending.applied, pending.answers),

@@ -46,14 +46,14 @@ impl Driver {
         let snapshots = Snapshots::open(seams.disk.clone(), &config.dir.join("snapshots"))?;
         let (image, position) = newest_image(&snapshots, &mut wal)?;
         let raft = RawNode::new(
-            &raft_config(raft_id(config.node), position.index),
+            &raft_config(raft_id(config.node), position.index, config.election_ticks()),
             wal,
             &raft_log::logger(),
         )
         .map_err(|error| Stop::Raft(error.to_string()))?;
         let now = seams.clock.monotonic();
         let mut snapshot = Schedule::default();
-        snapshot.taken_at(&image);
+        snapshot.taken_at(&image, now);
         let mut driver = Self {
             election_seed: seams.rng.next_u64(),
             seams,

@@ -173,8 +173,8 @@ impl Driver {
         self.propose(proposal)
     }
 
-    /// P9: only the leader decides, and raft never forwards.
-    fn refuse_waiting(&mut self) {
+    /// P9: only the leader decides, and raft never forwards. What waits was not begun.
+    pub(super) fn refuse_waiting(&mut self) {
         let active = self.peers.node(self.raft.raft.leader_id);
         for submission in self.waiting.drain(..) {
             // Whoever gave up waiting needs no answer.

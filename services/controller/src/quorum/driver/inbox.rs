@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::install::Received;
 use crate::quorum::snapshots::{SnapshotError, SnapshotHead};
-use crate::transport::Envelope;
+use ottla_api::raft::RaftEnvelope;
 
 /// Messages of peers that wait; more are dropped, which the consensus tolerates.
 pub(super) const MAX_WAITING_PEER_INPUTS: usize = 1_024;
@@ -25,11 +25,11 @@ const MAX_INPUTS_PER_TURN: usize = 128;
 /// What the consensus itself hears.
 pub enum PeerInput {
     /// A message of another member.
-    Message(Envelope),
+    Message(RaftEnvelope),
     /// A snapshot of another member, checked already (P17). `Err` tells the sender why it is not taken.
     Snapshot {
         /// The message that announces it.
-        envelope: Envelope,
+        envelope: RaftEnvelope,
         /// Its content.
         received: Box<Received>,
         /// Told once raft has it.
@@ -50,6 +50,8 @@ pub enum PeerInput {
     Status(oneshot::Sender<QuorumStatus>),
     /// The member is to stop.
     Stop,
+    /// The member cannot go on, for a reason outside of the quorum.
+    Fail(String),
 }
 
 /// A command and who waits for its answer.
@@ -101,6 +103,12 @@ impl Inbox {
         {
             waiting.push_back(submission);
         }
+    }
+
+    /// Takes no more commands; returns those that came and were not taken.
+    pub(super) fn close(&mut self) -> Vec<Submission> {
+        self.commands.close();
+        std::iter::from_fn(|| self.commands.try_recv().ok()).collect()
     }
 
     pub(super) fn take(&mut self) -> Vec<PeerInput> {

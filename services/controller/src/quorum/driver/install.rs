@@ -69,7 +69,8 @@ impl Driver {
         tracing::info!(index = position.index, offset = %installed.image.offset, "installed a metadata snapshot");
         self.committed = installed.into_image();
         self.applied_index = position.index;
-        self.snapshot.taken_at(&self.committed);
+        let now = self.seams.clock.monotonic();
+        self.snapshot.taken_at(&self.committed, now);
         self.unreleased.clear();
         self.store.rebuild(&self.committed);
         self.publisher.restart_from(&self.committed, position.index);

@@ -9,7 +9,6 @@ use std::time::Duration;
 use ottla_api::CallError;
 use ottla_api::controller::Submitted;
 use ottla_metadata::{Image, Soft};
-use ottla_types::NodeId;
 use raft::eraftpb::Entry;
 use tokio::sync::oneshot;
 
@@ -132,11 +131,13 @@ impl Leadership {
         self.pending_bytes
     }
 
-    /// P9: nobody is told that it failed, for it may yet be committed.
-    pub(super) fn answer_all_as_unknown(self, leader: Option<NodeId>) {
+    /// P9: nobody is told that it failed, nor that it was not begun, for it may yet be committed.
+    pub(super) fn answer_all_as_unknown(self) {
         for answer in self.pending.into_iter().flat_map(|pending| pending.answers) {
+            let peer = "the quorum".to_owned();
+            let cause = "the controller lost its role while this was being decided; it may be done all the same";
             // Whoever gave up waiting needs no answer.
-            _ = answer.to.send(Err(CallError::NotActive { active: leader }));
+            _ = answer.to.send(Err(CallError::Unreachable { peer, cause: cause.to_owned() }));
         }
     }
 }

@@ -9,7 +9,7 @@ use raft::eraftpb::{Message, MessageType};
 use super::super::peers::{EnvelopeFault, LogBounds, Opened, check_message, raft_id};
 use super::install::Received;
 use super::{Driver, PeerInput, Stop};
-use crate::transport::Envelope;
+use ottla_api::raft::RaftEnvelope;
 
 impl Driver {
     /// Takes in what came since the last turn.
@@ -34,13 +34,14 @@ impl Driver {
                     _ = answer.send(self.status());
                 }
                 PeerInput::Stop => self.begin_stopping(),
+                PeerInput::Fail(cause) => return Err(Stop::Outside(cause)),
             }
             self.note_role();
         }
         Ok(())
     }
 
-    fn take_message(&mut self, envelope: &Envelope) -> Result<(), Stop> {
+    fn take_message(&mut self, envelope: &RaftEnvelope) -> Result<(), Stop> {
         let Some(message) = self.open_envelope(envelope)? else { return Ok(()) };
         if message.get_msg_type() == MessageType::MsgSnapshot {
             // P17: snapshots have a stream of their own.
@@ -51,7 +52,7 @@ impl Driver {
 
     fn take_snapshot(
         &mut self,
-        envelope: &Envelope,
+        envelope: &RaftEnvelope,
         received: Received,
     ) -> Result<Result<(), String>, Stop> {
         let Some(message) = self.open_envelope(envelope)? else {
@@ -67,7 +68,7 @@ impl Driver {
     }
 
     /// P8, P12: the message of an envelope, if raft may see it.
-    fn open_envelope(&mut self, envelope: &Envelope) -> Result<Option<Message>, Stop> {
+    fn open_envelope(&mut self, envelope: &RaftEnvelope) -> Result<Option<Message>, Stop> {
         let cluster_id = self.committed.cluster_id.as_ref().or(self.config.cluster_id.as_ref());
         let opened = self.peers.open_envelope(envelope, cluster_id).and_then(|opened| {
             let log = &self.raft.raft.raft_log;

@@ -10,10 +10,10 @@ use ottla_types::{ClusterId, DirectoryId, NodeId};
 pub const TICK: Duration = Duration::from_millis(10);
 /// Ticks between a leader's heartbeats.
 const HEARTBEAT_TICKS: usize = 4;
-/// Fewest ticks of silence before an election.
-pub(super) const MIN_ELECTION_TICKS: usize = 30;
-/// Ticks of silence before an election are fewer than this.
-pub(super) const MAX_ELECTION_TICKS: usize = 60;
+/// Fewest ticks of silence before an election, whatever is configured: some heartbeats may be late.
+const MIN_ELECTION_TICKS: usize = 15;
+/// Most ticks of silence before an election that can be configured: a minute.
+const MAX_ELECTION_TICKS: usize = 6_000;
 /// Bytes of entries in one message.
 const MAX_MESSAGE_BYTES: u64 = 1 << 20;
 /// Messages on their way to one peer.
@@ -47,24 +47,49 @@ pub struct QuorumConfig {
     pub voters: Vec<Voter>,
     /// What the domain's decisions depend on.
     pub domain: ottla_metadata::Settings,
-    /// A snapshot is taken after this many events.
-    pub snapshot_every_events: u64,
+    /// `controller.quorum.election.timeout.ms`: least silence before an election; it comes within twice this time.
+    pub election_timeout: Duration,
+    /// When snapshots are taken.
+    pub snapshots: SnapshotPolicy,
+}
+
+/// A snapshot is taken when any of these is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// So many events since the last one.
+    pub after_events: u64,
+    /// So many bytes of events (`metadata.log.max.record.bytes.between.snapshots`).
+    pub after_bytes: u64,
+    /// So much time, if there was any event (`metadata.log.max.snapshot.interval.ms`).
+    pub after: Option<Duration>,
+}
+
+impl Default for SnapshotPolicy {
+    fn default() -> Self {
+        Self { after_events: 10_000, after_bytes: 20 << 20, after: None }
+    }
 }
 
 impl QuorumConfig {
-    /// Default for `snapshot_every_events`.
-    pub const SNAPSHOT_EVERY_EVENTS: u64 = 10_000;
+    /// Default for `election_timeout`: a leader's heartbeats come every 40 ms.
+    pub const ELECTION_TIMEOUT: Duration = Duration::from_millis(300);
+
+    /// Fewest ticks of silence before an election; it comes before twice as many.
+    pub(super) fn election_ticks(&self) -> usize {
+        let ticks = self.election_timeout.as_millis() / TICK.as_millis();
+        usize::try_from(ticks).unwrap_or(usize::MAX).clamp(MIN_ELECTION_TICKS, MAX_ELECTION_TICKS)
+    }
 }
 
 /// P15: raft's settings; its own defaults are unsafe or slow.
-pub(super) fn raft_config(raft_id: u64, applied: u64) -> raft::Config {
+pub(super) fn raft_config(raft_id: u64, applied: u64, election_ticks: usize) -> raft::Config {
     raft::Config {
         id: raft_id,
         applied,
-        election_tick: MIN_ELECTION_TICKS,
+        election_tick: election_ticks,
         heartbeat_tick: HEARTBEAT_TICKS,
-        min_election_tick: MIN_ELECTION_TICKS,
-        max_election_tick: MAX_ELECTION_TICKS,
+        min_election_tick: election_ticks,
+        max_election_tick: 2 * election_ticks,
         max_size_per_msg: MAX_MESSAGE_BYTES,
         max_inflight_msgs: MAX_INFLIGHT_MESSAGES,
         check_quorum: true,
@@ -80,13 +105,17 @@ pub(super) fn raft_config(raft_id: u64, applied: u64) -> raft::Config {
 
 /// The time-out of an election: drawn from a seed instead of the process's own randomness, so that simulations repeat. Another
 /// term or role gives another time-out, so that two candidates do not collide for ever.
-pub(super) fn election_ticks(seed: u64, term: u64, role: raft::StateRole) -> usize {
+pub(super) fn draw_election_ticks(
+    seed: u64,
+    term: u64,
+    role: raft::StateRole,
+    least: usize,
+) -> usize {
     let mut bits = seed ^ term.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ ((role as u64) << 56);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^= bits >> 31;
-    let range = (MAX_ELECTION_TICKS - MIN_ELECTION_TICKS) as u64;
-    MIN_ELECTION_TICKS + usize::try_from(bits % range).expect("the range is small")
+    least + usize::try_from(bits % least as u64).expect("less than a usize")
 }
 
 #[cfg(test)]
@@ -95,16 +124,17 @@ mod tests {
 
     #[test]
     fn rafts_settings_are_valid() {
-        raft_config(1, 0).validate().unwrap();
+        for ticks in [MIN_ELECTION_TICKS, MAX_ELECTION_TICKS] {
+            raft_config(1, 0, ticks).validate().unwrap();
+        }
     }
 
     #[test]
     fn election_time_outs_depend_on_seed_and_term_and_stay_in_range() {
-        let drawn: std::collections::BTreeSet<usize> =
-            (0..500).map(|term| election_ticks(9, term, raft::StateRole::Follower)).collect();
+        let draw = |seed, term| draw_election_ticks(seed, term, raft::StateRole::Follower, 30);
+        let drawn: std::collections::BTreeSet<usize> = (0..500).map(|term| draw(9, term)).collect();
         assert!(drawn.len() > 20);
-        assert!(drawn.iter().all(|t| (MIN_ELECTION_TICKS..MAX_ELECTION_TICKS).contains(t)));
-        let other = election_ticks(10, 1, raft::StateRole::Follower);
-        assert_ne!(other, election_ticks(9, 1, raft::StateRole::Follower));
+        assert!(drawn.iter().all(|ticks| (30..60).contains(ticks)));
+        assert_ne!(draw(10, 1), draw(9, 1));
     }
 }

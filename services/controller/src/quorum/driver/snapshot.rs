@@ -3,12 +3,14 @@
 //! Invariant: a snapshot is written beside the actor, of an image whose commit index is durable; the log is compacted only up to
 //! the older of the snapshots that are kept, so that a damaged newest one costs nothing.
 
+use std::time::Duration;
+
 use ottla_metadata::{Image, codec};
 use ottla_types::MetadataOffset;
 use raft::Storage;
 use raft::eraftpb::Message;
 
-use super::{Driver, PeerInput, Stop};
+use super::{Driver, PeerInput, SnapshotPolicy, Stop};
 use crate::quorum::peers::raft_id;
 use crate::quorum::snapshots::{Snapshot, SnapshotError, SnapshotHead};
 use crate::quorum::wal::Position;
@@ -18,23 +20,33 @@ use crate::transport::SnapshotTransfer;
 #[derive(Default)]
 pub(super) struct Schedule {
     last: MetadataOffset,
+    last_at: Duration,
+    bytes_since: u64,
     is_writing: bool,
 }
 
 impl Schedule {
-    pub(super) fn taken_at(&mut self, image: &Image) {
-        self.last = image.offset;
+    pub(super) fn taken_at(&mut self, image: &Image, now: Duration) {
+        (self.last, self.last_at, self.bytes_since) = (image.offset, now, 0);
     }
 
-    fn is_due(&self, image: &Image, every_events: u64) -> bool {
-        !self.is_writing && image.offset.0.saturating_sub(self.last.0) >= every_events
+    pub(super) fn add_bytes(&mut self, bytes: usize) {
+        self.bytes_since += bytes as u64;
+    }
+
+    fn is_due(&self, image: &Image, now: Duration, policy: &SnapshotPolicy) -> bool {
+        let events = image.offset.0.saturating_sub(self.last.0);
+        let is_late = |after| events > 0 && now >= self.last_at + after;
+        let is_much = events >= policy.after_events || self.bytes_since >= policy.after_bytes;
+        !self.is_writing && (is_much || policy.after.is_some_and(is_late))
     }
 }
 
 impl Driver {
     /// Begins a snapshot after so many events.
     pub(super) fn take_snapshot_if_due(&mut self) -> Result<(), Stop> {
-        if !self.snapshot.is_due(&self.committed, self.config.snapshot_every_events) {
+        let now = self.seams.clock.monotonic();
+        if !self.snapshot.is_due(&self.committed, now, &self.config.snapshots) {
             return Ok(());
         }
         self.sync_commit()?;
@@ -46,6 +58,7 @@ impl Driver {
             offset: self.committed.offset,
             hash: self.committed.hash(),
         };
+        self.snapshot.taken_at(&self.committed, now);
         self.snapshot.is_writing = true;
         self.write_beside(head);
         Ok(())
@@ -82,7 +95,6 @@ impl Driver {
             // A snapshot of the leader came in between.
             return Ok(());
         }
-        self.snapshot.last = head.offset;
         self.raft.mut_store().set_snapshot(head.metadata());
         if let Some(older) = self.snapshots.list()?.get(1) {
             self.raft.mut_store().compact(*older)?;

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use ottla_api::CallError;
 use ottla_metadata::image::HashMismatch;
 use ottla_types::MetadataOffset;
 
@@ -80,6 +79,9 @@ pub enum Stop {
         "controller.quorum.voters does not name this node ({0}); add it, or take controller out of process.roles"
     )]
     NotAVoter(ottla_types::NodeId),
+    /// Something outside of the quorum.
+    #[error("{0}")]
+    Outside(String),
     /// P4: a snapshot is to be installed that never arrived.
     #[error(
         "raft installs a snapshot at index {index} that did not arrive; this is a defect of Ottla, please report it"
@@ -129,12 +131,10 @@ impl Driver {
         }
         self.sync_commit()?;
         if let Some(leadership) = self.leadership.take() {
-            leadership.answer_all_as_unknown(None);
+            leadership.answer_all_as_unknown();
         }
-        for submission in self.waiting.drain(..) {
-            // Whoever gave up waiting needs no answer.
-            _ = submission.answer.send(Err(CallError::Stopping));
-        }
+        self.waiting.extend(self.inbox.close());
+        self.refuse_waiting();
         Ok(true)
     }
 }

@@ -42,14 +42,14 @@ pub enum DirectoriesError {
     },
 }
 
-pub(super) struct Directories {
+pub(crate) struct Directories {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     bound: BTreeMap<NodeId, DirectoryId>,
 }
 
 impl Directories {
-    pub(super) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, DirectoriesError> {
+    pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, DirectoriesError> {
         let path = dir.join(FILE);
         let read = || {
             folders::create_durably(disk.as_ref(), dir)?;
@@ -69,11 +69,11 @@ impl Directories {
         Ok(Self { disk, dir: dir.to_owned(), bound })
     }
 
-    pub(super) fn get(&self, node: NodeId) -> Option<DirectoryId> {
+    pub(crate) fn get(&self, node: NodeId) -> Option<DirectoryId> {
         self.bound.get(&node).copied()
     }
 
-    pub(super) fn bind(
+    pub(crate) fn bind(
         &mut self,
         node: NodeId,
         directory: DirectoryId,

@@ -24,7 +24,8 @@ fn peers(node: i32, disk: &SimDisk) -> Peers {
         dir: PathBuf::from("/m"),
         voters: [1, 2, 3].map(voter).to_vec(),
         domain: Settings::default(),
-        snapshot_every_events: 1,
+        election_timeout: QuorumConfig::ELECTION_TIMEOUT,
+        snapshots: crate::quorum::driver::SnapshotPolicy::default(),
     };
     Peers::open(Arc::new(disk.clone()), &config.dir, &config).unwrap()
 }
@@ -36,7 +37,7 @@ fn heartbeat() -> Message {
 }
 
 /// From node 2 to node 1.
-fn envelope() -> Envelope {
+fn envelope() -> RaftEnvelope {
     peers(2, &SimDisk::new(1)).seal(&heartbeat(), None).unwrap()
 }
 
@@ -63,7 +64,7 @@ fn another_disk_of_a_known_node_is_refused_also_after_a_restart() {
     peers(1, &disk).open_envelope(&envelope(), None).unwrap();
     disk.crash();
     let mut me = peers(1, &disk);
-    let other = Envelope { from_directory: directory(99), ..envelope() };
+    let other = RaftEnvelope { from_directory: directory(99), ..envelope() };
     let refused = me.open_envelope(&other, None);
     assert!(matches!(refused, Err(EnvelopeFault::OtherDirectory { .. })), "{refused:?}");
     me.open_envelope(&envelope(), None).unwrap();
@@ -75,19 +76,19 @@ fn what_is_meant_for_another_disk_node_or_cluster_is_refused() {
     let cluster = |name: &str| Some(ClusterId::new(name));
     let ours = cluster("a");
     let cases = [
-        Envelope { to_directory: Some(directory(99)), ..envelope() },
-        Envelope { to: NodeId(3), ..envelope() },
-        Envelope { from: NodeId(7), from_raft: 8, ..envelope() },
-        Envelope { from: NodeId(1), from_raft: 2, ..envelope() },
-        Envelope { from_raft: 4, ..envelope() },
-        Envelope { to_raft: 4, ..envelope() },
-        Envelope { cluster_id: cluster("b"), ..envelope() },
-        Envelope { message: Bytes::from_static(b"\xff\xff"), ..envelope() },
+        RaftEnvelope { to_directory: Some(directory(99)), ..envelope() },
+        RaftEnvelope { to: NodeId(3), ..envelope() },
+        RaftEnvelope { from: NodeId(7), from_raft_id: 8, ..envelope() },
+        RaftEnvelope { from: NodeId(1), from_raft_id: 2, ..envelope() },
+        RaftEnvelope { from_raft_id: 4, ..envelope() },
+        RaftEnvelope { to_raft_id: 4, ..envelope() },
+        RaftEnvelope { cluster_id: cluster("b"), ..envelope() },
+        RaftEnvelope { message: Bytes::from_static(b"\xff\xff"), ..envelope() },
     ];
     for case in cases {
         assert!(me.open_envelope(&case, ours.as_ref()).is_err(), "{case:?}");
     }
-    let known = Envelope { cluster_id: cluster("a"), ..envelope() };
+    let known = RaftEnvelope { cluster_id: cluster("a"), ..envelope() };
     me.open_envelope(&known, ours.as_ref()).unwrap();
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ottla_metadata::Image;
 use ottla_types::MetadataOffset;
+use tokio::sync::watch;
 
 use super::queue::Work;
 use super::{StateStore, StoreError, StoreQueue};
@@ -20,12 +21,19 @@ pub struct StoreWriter {
     at: MetadataOffset,
     /// A store that failed is not written any more in this life.
     has_failed: bool,
+    progress: watch::Sender<MetadataOffset>,
 }
 
 impl StoreWriter {
     /// A writer.
     pub fn new(store: Arc<dyn StateStore>, queue: StoreQueue) -> Self {
-        Self { store, queue, at: MetadataOffset(0), has_failed: false }
+        let progress = watch::Sender::new(MetadataOffset(0));
+        Self { store, queue, at: MetadataOffset(0), has_failed: false, progress }
+    }
+
+    /// The offset of what the store holds.
+    pub fn progress(&self) -> watch::Receiver<MetadataOffset> {
+        self.progress.subscribe()
     }
 
     /// Runs until the queue is closed.
@@ -42,6 +50,7 @@ impl StoreWriter {
                 tracing::error!("lists and history of the metadata stay as they are: {error}");
                 self.has_failed = true;
             }
+            self.progress.send_replace(self.at);
         }
     }
 

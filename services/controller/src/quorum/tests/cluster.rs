@@ -16,7 +16,7 @@ use ottla_runtime::seams::{HostPort, RealNet, SimClock, SimDisk, SimRng, SimTask
 use ottla_types::{BrokerEpoch, DirectoryId, IncarnationId, NodeId, Uuid};
 
 use super::network::Network;
-use crate::quorum::driver::{QuorumConfig, Voter};
+use crate::quorum::driver::{QuorumConfig, SnapshotPolicy, Voter};
 use crate::quorum::member::{self, Member};
 use crate::quorum::state_store::MemoryStore;
 
@@ -33,7 +33,7 @@ pub(super) struct Cluster {
     tasks: Arc<SimTasks>,
     lives: u64,
     seed: u64,
-    pub(super) snapshot_every_events: u64,
+    pub(super) snapshots: SnapshotPolicy,
 }
 
 /// Runs a test in virtual time, on one thread.
@@ -67,7 +67,7 @@ impl Cluster {
             tasks: Arc::new(SimTasks::new()),
             lives: 0,
             seed,
-            snapshot_every_events: QuorumConfig::SNAPSHOT_EVERY_EVENTS,
+            snapshots: SnapshotPolicy::default(),
         }
     }
 
@@ -104,7 +104,8 @@ impl Cluster {
             dir: PathBuf::from("/metadata"),
             voters: self.disks.keys().map(voter).collect(),
             domain: Settings::default(),
-            snapshot_every_events: self.snapshot_every_events,
+            election_timeout: QuorumConfig::ELECTION_TIMEOUT,
+            snapshots: self.snapshots,
         }
     }
 

@@ -45,7 +45,7 @@ fn a_leader_that_is_cut_off_answers_unknown_and_forgets_what_it_decided() {
         let old = cluster.leader().await;
         cluster.network.cut_off(old);
         let lost = cluster.ask(old, create("lost")).await;
-        assert!(matches!(lost, Err(CallError::NotActive { .. })), "{lost:?}");
+        assert!(matches!(lost, Err(CallError::Unreachable { .. })), "{lost:?}");
         let find = |cluster: &Cluster| {
             let leads =
                 |node: &NodeId| cluster.members[node].published.leader.borrow().is_ready_here;

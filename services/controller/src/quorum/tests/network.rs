@@ -7,7 +7,8 @@ use ottla_runtime::seams::Tasks;
 use ottla_types::NodeId;
 
 use crate::quorum::member::Member;
-use crate::transport::{Envelope, PeerSender, SnapshotTransfer};
+use crate::transport::{PeerSender, SnapshotTransfer};
+use ottla_api::raft::RaftEnvelope;
 
 #[derive(Default)]
 struct State {
@@ -67,7 +68,7 @@ impl Network {
 }
 
 impl PeerSender for Port {
-    fn send(&self, to: NodeId, envelopes: Vec<Envelope>) -> bool {
+    fn send(&self, to: NodeId, envelopes: Vec<RaftEnvelope>) -> bool {
         let Some(member) = self.network.route(self, to) else { return false };
         envelopes.into_iter().for_each(|envelope| member.receive(envelope));
         true

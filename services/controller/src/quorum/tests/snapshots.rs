@@ -20,7 +20,7 @@ async fn make_events(cluster: &Cluster, broker_epoch: ottla_types::BrokerEpoch, 
 fn a_member_that_missed_ten_thousand_events_catches_up_by_snapshot() {
     simulate(async {
         let mut cluster = Cluster::prepare(3, 1);
-        cluster.snapshot_every_events = 2_000;
+        cluster.snapshots.after_events = 2_000;
         cluster.start_all();
         let broker_epoch = cluster.live_storage_node().await;
         cluster.create_topic("t").await;
@@ -48,7 +48,7 @@ fn a_damaged_newest_snapshot_costs_nothing() {
     simulate(async {
         let me = NodeId(1);
         let mut cluster = Cluster::prepare(1, 1);
-        cluster.snapshot_every_events = 500;
+        cluster.snapshots.after_events = 500;
         cluster.start_all();
         let broker_epoch = cluster.live_storage_node().await;
         make_events(&cluster, broker_epoch, 3_000).await;

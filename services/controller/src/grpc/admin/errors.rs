@@ -1,0 +1,80 @@
+//! Failures of the admin API: a gRPC status for programs, a sentence for people, and `google.rpc.ErrorInfo` with Kafka's name.
+//!
+//! Invariant: every failed call carries an ErrorInfo of the domain `ottla`.
+
+use std::collections::HashMap;
+
+use ottla_api::CallError;
+use ottla_metadata::Refusal;
+use ottla_types::ErrorCode;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::quorum::state_store::StoreError;
+
+/// The domain of our errors.
+pub(super) const ERROR_DOMAIN: &str = "ottla";
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AdminError {
+    /// The domain said no.
+    #[error("{}", .0.message)]
+    Refused(#[from] Refusal),
+    /// The quorum could not be asked.
+    #[error("{0}")]
+    Call(CallError),
+    /// The store could not be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// A request that makes no sense.
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::Refused(Refusal::new(ErrorCode::InvalidRequest, message))
+    }
+
+    /// Nothing of this name.
+    pub(super) fn no_topic(name: &str) -> Self {
+        let message = format!("there is no topic {name:?}; ListTopics shows those that are there");
+        Self::Refused(Refusal::new(ErrorCode::UnknownTopicOrPartition, message))
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(refusal) => refusal.code,
+            Self::Call(error) => ErrorCode::from(error),
+            Self::Store(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl From<AdminError> for Status {
+    fn from(error: AdminError) -> Self {
+        let code = error.code();
+        let details = ErrorDetails::with_error_info(code.name(), ERROR_DOMAIN, HashMap::new());
+        Self::with_error_details(grpc_code(code), error.to_string(), details)
+    }
+}
+
+fn grpc_code(code: ErrorCode) -> Code {
+    match code {
+        ErrorCode::TopicAlreadyExists => Code::AlreadyExists,
+        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Code::NotFound,
+        ErrorCode::InvalidRequest
+        | ErrorCode::InvalidTopicException
+        | ErrorCode::InvalidPartitions
+        | ErrorCode::InvalidReplicationFactor
+        | ErrorCode::InvalidReplicaAssignment
+        | ErrorCode::InvalidConfig => Code::InvalidArgument,
+        ErrorCode::RequestTimedOut => Code::DeadlineExceeded,
+        ErrorCode::NotController | ErrorCode::BrokerNotAvailable => Code::Unavailable,
+        ErrorCode::TopicAuthorizationFailed | ErrorCode::ClusterAuthorizationFailed => {
+            Code::PermissionDenied
+        }
+        ErrorCode::ThrottlingQuotaExceeded => Code::ResourceExhausted,
+        ErrorCode::PolicyViolation => Code::FailedPrecondition,
+        _ => Code::Internal,
+    }
+}
