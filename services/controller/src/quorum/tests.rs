@@ -6,3 +6,4 @@ mod elections;
 mod network;
 mod single;
 mod snapshots;
+mod traces;

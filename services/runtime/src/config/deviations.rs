@@ -14,6 +14,11 @@ pub struct Deviation {
 /// All of them.
 pub const DEVIATIONS: &[Deviation] = &[
     Deviation {
+        key: "controller.quorum.election.timeout.ms",
+        default: "300",
+        why: "a leader of the quorum is heard every 40 ms, so 300 ms of silence mean that it is gone: another leads within 0.6 s",
+    },
+    Deviation {
         key: "log.flush.interval.messages",
         default: "1",
         why: "an acknowledged record is on disk; one journal sync serves all partitions of a round, so it costs little",
