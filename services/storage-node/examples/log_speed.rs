@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ottla_log_format::{BatchBuilder, PlacedBatch, validate_produced};
 use ottla_runtime::seams::{Clock, Disk, RealClock, RealDisk};
 use ottla_storage_node::log::{
-    Files, Journal, JournalConfig, LogConfig, PartitionLog, Round, RoundError,
+    Files, Journal, JournalConfig, JournalError, LogConfig, PartitionLog, Round, RoundError,
 };
 use ottla_types::{
     LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition, Uuid,
@@ -60,15 +60,17 @@ impl Bench {
             let placed = PlacedBatch::new(batch.clone(), header, log.end(), LeaderEpoch(1));
             round.append(log, &mut self.files, vec![placed], TimestampMs(1))?;
         }
-        let committed = match round.commit(&*self.disk, &mut self.journal) {
-            Err(RoundError::Journal(_)) => {
-                // The journal is freed unsynced: this measures rounds, not checkpoints.
-                let generation = self.journal.retired().map_or(0, |retired| retired.generation);
-                self.journal.free(generation);
-                round.commit(&*self.disk, &mut self.journal)?
+        let committed = loop {
+            match round.commit(&*self.disk, &mut self.journal) {
+                Err(RoundError::Journal(JournalError::Full)) => {
+                    // The journal is freed unsynced: this measures rounds, not checkpoints.
+                    let generation = self.journal.retired().map_or(0, |retired| retired.generation);
+                    self.journal.free(generation);
+                }
+                other => break other?,
             }
-            other => other?,
         };
+        // Both are in the order of the partitions.
         for (log, committed) in self.logs.iter_mut().zip(&committed) {
             log.apply_commit(committed);
         }

@@ -20,7 +20,12 @@ pub(super) const FILES_PER_JOURNAL: usize = 2;
 /// What a file is called until it has a header.
 const DRAFT_SUFFIX: &str = ".new";
 
-static ZEROS: [u8; BLOCK_BYTES] = [0; BLOCK_BYTES];
+/// A round that is the first to reach a part of the file is followed by zeros up to a multiple of this many bytes. Space
+/// that was only reserved costs as much to sync as a growing file, since the file system must note that it is written now
+/// (measured on ext4: 140–165 µs, in space that was written before 80–116 µs); so it is written ahead, a bit at a time.
+const WRITE_AHEAD_BYTES: u64 = 256 * 1024;
+
+static ZEROS: [u8; WRITE_AHEAD_BYTES as usize] = [0; WRITE_AHEAD_BYTES as usize];
 
 pub(in crate::log) struct JournalFile {
     file: Arc<dyn DiskFile>,
@@ -29,6 +34,8 @@ pub(in crate::log) struct JournalFile {
     salt: u32,
     /// Where the next round goes.
     position: u64,
+    /// Bytes below were written since the start.
+    written: u64,
     len: u64,
 }
 
@@ -61,6 +68,11 @@ impl JournalFile {
         Ok(())
     }
 
+    /// Where the zeros behind a round end that is the first to reach `end`.
+    fn write_ahead(&self, end: u64) -> u64 {
+        end.next_multiple_of(WRITE_AHEAD_BYTES).min(self.len)
+    }
+
     /// Writes a round behind the last one, and syncs it.
     pub(super) fn write_round(&mut self, round: u64, frames: &[Frame<'_>]) -> io::Result<()> {
         let header = RoundHeader {
@@ -72,17 +84,21 @@ impl JournalFile {
         let round_header = header.encode(self.salt);
         let frame_headers: Vec<[u8; FRAME_HEADER_BYTES]> =
             frames.iter().map(|frame| frame.header(self.generation, round)).collect();
-        let mut slices = Vec::with_capacity(2 + 4 * frames.len());
+        let mut slices = Vec::with_capacity(3 + 4 * frames.len());
         slices.push(IoSlice::new(&round_header));
         for (frame, header) in frames.iter().zip(&frame_headers) {
             slices.push(IoSlice::new(header));
             slices.extend(frame.payload().filter(|piece| !piece.is_empty()).map(IoSlice::new));
         }
-        let written = round_header.len() as u64 + u64::from(header.body_len);
-        slices.push(IoSlice::new(&ZEROS[..(header.size_bytes() - written) as usize]));
+        let end = self.position + header.size_bytes();
+        let used = self.position + round_header.len() as u64 + u64::from(header.body_len);
+        let zeros_to = if end <= self.written { end } else { self.write_ahead(end) };
+        slices.push(IoSlice::new(&ZEROS[..(end - used) as usize]));
+        slices.push(IoSlice::new(&ZEROS[..(zeros_to - end) as usize]));
         self.file.write_all_at(&slices, self.position)?;
         self.file.sync_data()?;
-        self.position += header.size_bytes();
+        self.position = end;
+        self.written = self.written.max(zeros_to);
         Ok(())
     }
 }
@@ -99,10 +115,9 @@ pub(super) fn start_files(
     dir: &Path,
     config: JournalConfig,
 ) -> io::Result<[JournalFile; FILES_PER_JOURNAL]> {
-    if !disk.exists(dir)? {
-        disk.create_dir_all(dir)?;
-        disk.sync_dir(log_dir)?;
-    }
+    disk.create_dir_all(dir)?;
+    // Also where it is there: a start before this one may have ended in between.
+    disk.sync_dir(log_dir)?;
     let newest = (0..FILES_PER_JOURNAL).try_fold(0, |newest, number| {
         let header = open_existing(disk, dir, number)?.and_then(|(_, header)| header);
         io::Result::Ok(header.map_or(newest, |header| newest.max(header.generation)))
@@ -124,7 +139,7 @@ fn start_file(
         && file.len()? == len
     {
         let mut reused =
-            JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, len };
+            JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, written: 0, len };
         reused.begin(generation)?;
         return Ok(reused);
     }
@@ -133,7 +148,8 @@ fn start_file(
     file.set_len(0)?;
     file.allocate(len)?;
     let salt = config.salt;
-    let mut made = JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, len };
+    let mut made =
+        JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, written: 0, len };
     made.begin(generation)?;
     disk.rename(&draft, &made.path)?;
     disk.sync_dir(dir)?;
