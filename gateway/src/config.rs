@@ -18,8 +18,8 @@ pub const DEFAULT_MAX_REQUEST_BYTES: usize = 100 << 20;
 pub const DEFAULT_MAX_IDLE: Duration = Duration::from_secs(600);
 /// Most connections of one gateway, unless `max.connections` says less.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
-/// Bytes of all requests that one gateway holds at a time, unless `queued.max.request.bytes` says otherwise.
-pub const DEFAULT_QUEUED_REQUEST_BYTES: usize = 256 << 20;
+/// Bytes of all requests that one gateway holds at a time, their decoded forms included.
+pub const DEFAULT_QUEUED_REQUEST_BYTES: usize = 512 << 20;
 /// Bytes of records that one gateway holds for its clients at a time.
 pub const DEFAULT_ANSWER_BYTES: usize = 256 << 20;
 /// Default of `fetch.max.bytes`: most bytes that one Fetch is answered with.
@@ -71,7 +71,7 @@ pub struct ListenerConfig {
 pub struct ConnectionLimits {
     /// `socket.request.max.bytes`: longest frame.
     pub max_request_bytes: usize,
-    /// `queued.max.request.bytes`: bytes of all frames that are held at a time.
+    /// Bytes of all requests that are held at a time, their decoded forms included; beyond, sockets are not read.
     pub queued_request_bytes: usize,
     /// Bytes of records that are held for clients at a time; beyond, each Fetch gets one batch.
     pub answer_bytes: usize,

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, StreamExt};
+use ottla_kafka_wire::codec::MAX_EXPANSION;
 use ottla_kafka_wire::frames::{FrameError, decode_request_header};
 use ottla_kafka_wire::{ApiKey, Reader};
 use ottla_runtime::seams::NetStream;
@@ -28,7 +29,7 @@ use tower::{Service, ServiceExt};
 use tracing::{Span, debug, info, warn};
 
 pub(crate) use accept::{Port, accept};
-use frame_reader::{FrameReader, Incoming, ReadError};
+use frame_reader::{FrameReader, Incoming, OTHER_WEIGHT, PRODUCE_WEIGHT, ReadError};
 pub(crate) use memory::{AnswerMemory, HeldAnswer, MemoryBudget, MemoryPermit};
 pub(crate) use slots::Slots;
 use timer::Timer;
@@ -52,8 +53,8 @@ const MAX_IN_FLIGHT_FETCHES: usize = 4;
 const MAX_ANSWERS_PER_WRITE: usize = 64;
 /// A frame that began must be complete after this time.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
-/// Memory that the decoded form of one request may take besides its bytes: this, and twice the bytes.
-const MAX_DECODED_BYTES: usize = 8 << 20;
+/// Memory that the decoded form of a request may take beyond what its frame is charged for.
+const DECODED_ALLOWANCE_BYTES: usize = 64 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -190,8 +191,7 @@ impl Connection {
     fn take_in(&mut self, frame: Bytes, memory: MemoryPermit) -> Result<(), End> {
         self.timer.touch();
         self.gateway.metrics.bytes_in.inc_by(frame.len() as u64);
-        let heap = MAX_DECODED_BYTES.saturating_add(frame.len().saturating_mul(2));
-        let mut body = Reader::with_heap_budget(frame, heap);
+        let mut body = Reader::with_heap_budget(frame.clone(), decoded_limit(&frame));
         let header = decode_request_header(&mut body).map_err(ReadError::Frame)?;
         let key = ApiKey::from_code(header.api_key).ok_or(ReadError::Frame(
             FrameError::UnknownApiKey { api_key: header.api_key, api_version: header.api_version },
@@ -306,6 +306,15 @@ async fn place(stacks: &mut Stacks, request: Option<&Request>) {
         Ok(_) => {}
         Err(never) => match never {},
     }
+}
+
+/// Memory that the decoded form of this request may take: what its frame was charged for beyond its bytes, and a little more,
+/// because the smallest requests grow most.
+fn decoded_limit(frame: &Bytes) -> usize {
+    let is_produce = frame.starts_with(&ApiKey::Produce.code().to_be_bytes());
+    let weight = if is_produce { PRODUCE_WEIGHT } else { OTHER_WEIGHT };
+    let charged = frame.len().saturating_mul(weight - 1).saturating_add(DECODED_ALLOWANCE_BYTES);
+    charged.min(frame.len().saturating_mul(MAX_EXPANSION))
 }
 
 fn refusal(call: &Call, route: Option<&Route>) -> String {

@@ -2,9 +2,10 @@
 //!
 //! Invariant: nothing is allocated for bytes that did not come, beyond [`EAGER_BYTES`]; what did come is in the memory budget;
 //! a length above the limit is refused before anything is kept. Reading can be dropped and taken up again at any await.
-//! Deliberately does not look into a frame.
+//! Deliberately does not look into a frame, but for the API's number.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use ottla_kafka_wire::ApiKey;
 use ottla_kafka_wire::frames::{FrameError, LENGTH_BYTES, frame_length};
 use ottla_runtime::seams::NetStream;
 use tokio::io::AsyncReadExt;
@@ -20,6 +21,12 @@ const MAX_READ_AHEAD_BYTES: usize = 32 << 10;
 const EAGER_BYTES: usize = 1 << 20;
 /// The memory budget is asked for a frame in steps of this size.
 const BUDGET_STEP_BYTES: usize = 256 << 10;
+
+/// What a Produce takes in memory, decoded form included, in multiples of its length: nearly all of it are batches, which
+/// stay where they are.
+pub(crate) const PRODUCE_WEIGHT: usize = 2;
+/// What any other request takes in memory at most, decoded form included, in multiples of its length.
+pub(crate) const OTHER_WEIGHT: usize = 5;
 
 /// Why no frame came.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +113,8 @@ impl FrameReader {
 
     async fn take(&mut self) -> Incoming {
         let wanted = self.wanted.expect("a whole frame has a known length");
-        self.budget.grow(&mut self.memory, wanted).await;
+        let charge = wanted * self.weight();
+        self.budget.grow(&mut self.memory, charge).await;
         let mut frame = self.buffer.split_to(wanted);
         frame.advance(LENGTH_BYTES);
         self.wanted = None;
@@ -125,7 +133,8 @@ impl FrameReader {
         };
         let come = self.buffer.len();
         let step = wanted.min(come + BUDGET_STEP_BYTES);
-        self.budget.grow(&mut self.memory, step).await;
+        let charge = step * self.weight();
+        self.budget.grow(&mut self.memory, charge).await;
         let missing = wanted - come;
         if self.spare() < missing && (wanted <= EAGER_BYTES || self.spare() == 0) {
             self.buffer.reserve(missing.min(come.max(EAGER_BYTES)));
@@ -133,6 +142,13 @@ impl FrameReader {
         // Small frames share a buffer; a large one has its own, and leaves what follows it in the socket.
         let most = if wanted <= self.read_ahead { self.spare() } else { step - come };
         most.min(self.spare())
+    }
+
+    /// How much memory the frame takes, in multiples of its length; the API's number comes first in it.
+    fn weight(&self) -> usize {
+        let key = self.buffer.get(LENGTH_BYTES..LENGTH_BYTES + 2);
+        let is_produce = key.is_some_and(|key| key == ApiKey::Produce.code().to_be_bytes());
+        if is_produce { PRODUCE_WEIGHT } else { OTHER_WEIGHT }
     }
 
     fn spare(&self) -> usize {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::frame_reader::OTHER_WEIGHT;
+
 /// The budget is counted in units of this many bytes.
 const UNIT_BYTES: usize = 1024;
 
@@ -26,7 +28,8 @@ pub(crate) struct MemoryPermit {
 impl MemoryBudget {
     /// A budget of this many bytes, or of one request of the largest size if that is more.
     pub(crate) fn new(bytes: usize, largest_request_bytes: usize) -> Self {
-        let units = bytes.max(largest_request_bytes).div_ceil(UNIT_BYTES);
+        let largest = largest_request_bytes.saturating_mul(OTHER_WEIGHT);
+        let units = bytes.max(largest).div_ceil(UNIT_BYTES);
         Self { units: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))) }
     }
 
@@ -116,7 +119,7 @@ mod tests {
     fn the_largest_request_always_fits() {
         let budget = MemoryBudget::new(1, 100 * UNIT_BYTES);
         let mut permit = MemoryPermit::default();
-        assert!(budget.grow(&mut permit, 100 * UNIT_BYTES).now_or_never().is_some());
+        assert!(budget.grow(&mut permit, 100 * UNIT_BYTES * OTHER_WEIGHT).now_or_never().is_some());
     }
 
     #[test]

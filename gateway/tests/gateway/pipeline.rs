@@ -72,6 +72,29 @@ async fn many_requests_in_one_write_are_all_answered_in_order() {
 }
 
 #[tokio::test]
+async fn a_client_that_sends_without_reading_is_read_no_further() {
+    let cluster = Cluster::start().await;
+    let at = cluster.topic("t", 1).await;
+    cluster.storage.close_gate();
+    let mut client = cluster.client().await;
+    for id in 0..400 {
+        client.send(9, &produce(9, at, 1, batch(&[u8::try_from(id % 256).unwrap()]))).await;
+    }
+    while cluster.storage.batches(at).len() < 128 {
+        tokio::task::yield_now().await;
+    }
+    let mut another = cluster.client().await;
+    for _ in 0..10 {
+        another.ask(9, &MetadataRequest::default()).await;
+    }
+    assert_eq!(cluster.storage.batches(at).len(), 128, "in flight");
+    cluster.storage.gate.add_permits(400);
+    for id in 1..=400 {
+        client.receive::<ProduceRequest>(9, id).await;
+    }
+}
+
+#[tokio::test]
 async fn acks_0_is_never_answered_and_a_failure_closes_the_connection() {
     let cluster = Cluster::start().await;
     let at = cluster.topic("t", 1).await;
@@ -93,6 +116,10 @@ async fn a_region_of_a_file_is_sent_as_it_lies_there() {
     let file = cluster.seams.disk.open(&dir.path().join("log"), OpenMode::CreateNew).unwrap();
     let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n ^ (n >> 8)) as u8).collect();
     file.write_all_at(&[std::io::IoSlice::new(&content)], 0).unwrap();
+    // As much of it as the kernel is willing to forget is read by a thread first.
+    file.sync_data().unwrap();
+    #[cfg(target_os = "linux")]
+    rustix::fs::fadvise(file.as_fd().unwrap(), 0, None, rustix::fs::Advice::DontNeed).unwrap();
     let mut client = cluster.client().await;
     for (position, len) in [(0, 10), (7, 31_000), (11, 70_000), (1_000, 2_900_000)] {
         *cluster.storage.region.lock().unwrap() = Some((Arc::clone(&file), position, len));
