@@ -8,6 +8,7 @@ mod recover;
 mod serve;
 mod shards;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_api::metadata_follower::FollowerStopped;
@@ -102,7 +103,8 @@ pub async fn start(
         failures: shards.failures(),
         defaults: config.topic_defaults.clone(),
         producer_expiration_ms: config.producer_expiration_ms,
-        acted: Arc::new(acted),
+        acted,
+        told: BTreeMap::new(),
     };
     let following = assignments.follow(metadata.subscribe());
     drop(seams.tasks.spawn("assignments", Box::pin(following)));

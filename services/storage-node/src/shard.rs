@@ -246,7 +246,8 @@ impl Shard {
                     break;
                 }
             }
-            if round.bytes >= self.round_bytes {
+            // A new partition is not seen by anybody before it is durable.
+            if round.bytes >= self.round_bytes || round.has_new_partitions {
                 break;
             }
             next = inbox.try_recv().ok();

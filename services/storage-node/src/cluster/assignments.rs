@@ -31,7 +31,15 @@ pub(crate) struct Assignments {
     pub(crate) defaults: ClusterDefaults,
     pub(crate) producer_expiration_ms: i64,
     /// How far the shards have acted.
-    pub(crate) acted: Arc<watch::Sender<MetadataOffset>>,
+    pub(crate) acted: watch::Sender<MetadataOffset>,
+    /// What the shards were told last: of a topic of many partitions only those that changed are told anew.
+    pub(crate) told: BTreeMap<TopicId, ToldTopic>,
+}
+
+/// A topic as the shards know it.
+pub(crate) struct ToldTopic {
+    settings: Arc<TopicSettings>,
+    partitions: Vec<Arc<Partition>>,
 }
 
 /// Work by shard.
@@ -39,20 +47,21 @@ type ByShard<T> = BTreeMap<usize, Vec<T>>;
 
 impl Assignments {
     /// Acts on everything that the subscription tells, until following ends.
-    pub(crate) async fn follow(self, mut subscription: MetadataSubscription) {
+    pub(crate) async fn follow(mut self, mut subscription: MetadataSubscription) {
         while let Some((image, changes)) = subscription.next().await {
             self.act(&image, &changes).await;
         }
     }
 
     /// Acts on one image; when it returns, all shards have.
-    pub(crate) async fn act(&self, image: &Image, changes: &Changes) {
+    async fn act(&mut self, image: &Image, changes: &Changes) {
         let mut assigned = ByShard::new();
         for id in &changes.topics {
             if let Some(topic) = image.topics.get(id) {
                 self.assign_topic(topic, &mut assigned);
             }
         }
+        self.told.retain(|id, _| image.topics.contains_key(id));
         let removed = self.removals(|id| {
             changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
         });
@@ -60,15 +69,18 @@ impl Assignments {
         self.acted.send_replace(image.offset);
     }
 
-    fn assign_topic(&self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
+    fn assign_topic(&mut self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
         let settings = TopicSettings::of(topic, &self.defaults, self.producer_expiration_ms);
-        let settings = Arc::new(settings);
+        let before = self.told.remove(&topic.id).filter(|told| *told.settings == settings);
+        let (settings, told) = match before {
+            Some(told) => (told.settings, told.partitions),
+            None => (Arc::new(settings), Vec::new()),
+        };
         for (index, partition) in topic.partitions.iter().enumerate() {
-            if !partition.replicas.contains(&self.node) {
-                continue;
-            }
             let id = partition_id(topic.id, index);
-            if self.places.is_quarantined(id) {
+            let is_news = told.get(index) != Some(partition);
+            let is_held = partition.replicas.contains(&self.node);
+            if !is_news || !is_held || self.places.is_quarantined(id) {
                 continue;
             }
             let job = AssignJob {
@@ -78,6 +90,8 @@ impl Assignments {
             };
             assigned.entry(self.place(id).shard).or_default().push(job);
         }
+        let partitions = topic.partitions.clone();
+        self.told.insert(topic.id, ToldTopic { settings, partitions });
     }
 
     /// Where a partition is, or will be.

@@ -102,25 +102,31 @@ impl StorageHandle {
     }
 
     /// Stops in order. Whether all directories were left clean.
-    pub async fn shutdown(self) -> bool {
+    pub async fn shutdown(mut self) -> bool {
         self.leave_cluster().await;
         self.storage.stop();
-        if let Some(grpc) = self.grpc {
+        if let Some(grpc) = self.grpc.take() {
             grpc.stop().await;
         }
         let clean = self.shards.stop().await;
+        self.directories
+            .iter()
+            .zip(clean)
+            .all(|(dir, is_clean)| self.r10_leave_marker(dir, is_clean))
+    }
+
+    /// R10. Last of all, the marker: only in a directory all of whose shards left nothing unsynced.
+    fn r10_leave_marker(&self, dir: &Directory, is_clean: bool) -> bool {
         let epoch = self.membership.standing().broker_epoch;
-        let mut all = true;
-        for (dir, is_clean) in self.directories.iter().zip(clean) {
-            all &= is_clean;
-            if !is_clean {
-                warn!(path = %dir.path.display(), "not left clean: the next start recovers it");
-            } else if let Err(error) = write_clean_marker(&*self.seams.disk, &dir.path, epoch) {
-                warn!(path = %dir.path.display(), %error, "no clean-shutdown marker");
-                all = false;
-            }
+        if !is_clean {
+            warn!(path = %dir.path.display(), "not left clean: the next start recovers it");
+            return false;
         }
-        all
+        let written = write_clean_marker(&*self.seams.disk, &dir.path, epoch);
+        if let Err(error) = &written {
+            warn!(path = %dir.path.display(), %error, "no clean-shutdown marker");
+        }
+        written.is_ok()
     }
 
     /// Controlled shutdown: the controller moves what this node leads, and fences it.

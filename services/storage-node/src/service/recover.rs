@@ -4,6 +4,7 @@
 //! its file and its fault, and does not keep the others from starting.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,15 @@ use futures::future::join_all;
 use ottla_partition::EpochStart;
 use ottla_partition::{LeaderEpochs, RecoveredState};
 use ottla_runtime::Seams;
-use ottla_types::{TimestampMs, TopicPartition};
+use ottla_runtime::seams::DirEntry;
+use ottla_types::{TimestampMs, TopicPartition, Uuid};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
 use crate::directory::Directory;
 use crate::log::{
-    Files, LogConfig, PartitionLog, RecoverError, RecoveryPoints, recover_log_dir,
-    remove_clean_marker,
+    Files, LogConfig, PartitionLog, Quarantined, RecoverError, RecoveryPoints, deleted_dir_name,
+    parse_partition_dir_name, recover_log_dir, remove_clean_marker,
 };
 use crate::producer_state;
 
@@ -102,8 +104,12 @@ fn recover(
     let recovered =
         recover_log_dir(disk, &path, &points, marker.is_some(), &|_, _| Arc::clone(&config));
     let recovered = recovered.map_err(|e: RecoverError| fault(e.to_string()))?;
-    let mut quarantined = BTreeSet::new();
+    let (mut quarantined, mut deleted) = (BTreeSet::new(), recovered.deleted);
     for broken in &recovered.quarantined {
+        if let Some(renamed) = dismiss_unborn(seams, broken).map_err(|e| fault(e.to_string()))? {
+            deleted.push(renamed);
+            continue;
+        }
         error!(
             path = %broken.dir.display(),
             "this partition is not served: {}; restore its folder from a replica or a copy, or delete the topic",
@@ -117,8 +123,23 @@ fn recover(
         let found = with_state(log, &mut files, now).map_err(&fault)?;
         partitions.push(found);
     }
-    let deleted = recovered.deleted;
     Ok(FoundDirectory { path, points, partitions, quarantined, deleted })
+}
+
+/// A crash in the middle of making a partition leaves a folder that holds no record and does not say whose it is: it goes, and is
+/// made anew when the metadata ask for it.
+fn dismiss_unborn(seams: &Seams, broken: &Quarantined) -> io::Result<Option<PathBuf>> {
+    let holds_records = |entry: &DirEntry| entry.name.ends_with(".log") && entry.len > 0;
+    let name = broken.dir.file_name().unwrap_or_default().to_string_lossy();
+    let Some((topic, partition)) = parse_partition_dir_name(&name) else { return Ok(None) };
+    if broken.partition.is_some() || seams.disk.list(&broken.dir)?.iter().any(holds_records) {
+        return Ok(None);
+    }
+    let unique = Uuid::from_random(seams.rng.next_u128());
+    let to = broken.dir.with_file_name(deleted_dir_name(topic, partition, unique));
+    seams.disk.rename(&broken.dir, &to)?;
+    info!(path = %broken.dir.display(), "a partition that was only begun to be made is dismissed");
+    Ok(Some(to))
 }
 
 fn with_state(

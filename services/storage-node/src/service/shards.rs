@@ -67,7 +67,7 @@ impl Shards {
         for partition in found.partitions {
             let id = partition.log.id();
             if !is_held(config, image, id) || self.places.get(id).is_some() {
-                set_aside(&*seams.disk, partition.log.dir()).map_err(failed)?;
+                r17_set_aside(&*seams.disk, partition.log.dir()).map_err(failed)?;
                 continue;
             }
             let place = shard_of(id, dir, self.per_dir);
@@ -147,7 +147,7 @@ fn is_held(config: &StorageConfig, image: &Image, id: TopicPartition) -> bool {
 }
 
 /// R17. Renames a folder that the cluster does not know; it is kept until a person removes it.
-fn set_aside(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
+fn r17_set_aside(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let mut to: PathBuf = dir.with_file_name(format!("{name}-stray"));
     let mut copy = 1;

@@ -68,6 +68,7 @@ impl Shard {
             }
         };
         round.frames.created(&log);
+        round.has_new_partitions = true;
         round.bytes += FRAME_HEADER_BYTES + settings.name.len();
         let replica = Replica::new(self.me, settings.replica, RecoveredState::default());
         let partition = Partition::new(log, replica);
@@ -116,7 +117,7 @@ impl Shard {
         for id in ids {
             self.unmade.remove(id);
             if let Some(partition) = self.partitions.remove(id) {
-                self.dismiss(partition, round);
+                self.r17_dismiss(partition, round);
                 let waiters = self.parked.partition_changed(*id);
                 self.wake(waiters);
             }
@@ -125,7 +126,7 @@ impl Shard {
     }
 
     /// R17: the folder is renamed now, and removed after `file.delete.delay.ms`.
-    fn dismiss(&mut self, mut partition: Partition, round: &mut RoundWork) {
+    fn r17_dismiss(&mut self, mut partition: Partition, round: &mut RoundWork) {
         let mut effects = Vec::new();
         partition.replica.r16_stop(&mut effects);
         for effect in effects {

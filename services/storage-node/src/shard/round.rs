@@ -26,6 +26,8 @@ pub(super) struct RoundWork {
     pub(super) committed: Vec<Committed>,
     /// Sampled produces that wait.
     pub(super) traced: Vec<(Span, usize)>,
+    /// Partitions were made: nothing more may be answered before they are durable.
+    pub(super) has_new_partitions: bool,
     /// Whoever waits for assignments to be durable.
     pub(super) assigned: Vec<oneshot::Sender<()>>,
 }
@@ -38,6 +40,7 @@ impl RoundWork {
             bytes: 0,
             committed: Vec::new(),
             traced: Vec::new(),
+            has_new_partitions: false,
             assigned: Vec::new(),
         }
     }

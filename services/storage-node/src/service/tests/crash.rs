@@ -34,6 +34,111 @@ async fn acknowledged_records_survive_a_power_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn at_every_crash_point_what_was_acknowledged_is_there_and_in_order() {
+    for point in 0..48 {
+        let world = World::new(point);
+        let node = world.start().await;
+        let topic = world.topic(&node, "t", 2, &[]).await;
+        world.disk.cut_power_after(point);
+        let mut acknowledged = [0; 2];
+        for value in 0..16 {
+            let partition = value % 2;
+            let id = topic_partition(topic, partition as i32);
+            let value = value.to_string();
+            let result = node.produce(Acks::All, id, batch(&world.seams, &[&value])).await;
+            let is_next = result.base_offset == Offset(acknowledged[partition]);
+            acknowledged[partition] += i64::from(result.error == ErrorCode::None && is_next);
+        }
+        // Unsynced writes are kept, lost or torn, as the seed decides.
+        world.disk.crash();
+        node.abandon();
+        let node = world.start().await;
+        for partition in 0..2 {
+            let values = node.values(topic_partition(topic, partition), 0).await;
+            let sent: Vec<_> =
+                (0..16).filter(|v| v % 2 == partition).map(|v| v.to_string()).collect();
+            assert!(values.len() as i64 >= acknowledged[partition as usize], "crash point {point}");
+            assert_eq!(values, sent[..values.len()], "crash point {point}");
+        }
+        node.abandon();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_in_the_middle_of_making_partitions_leaves_nothing_that_cannot_serve() {
+    for point in 0..24 {
+        let world = World::new(point);
+        let node = world.start().await;
+        world.disk.cut_power_after(point);
+        let topic = world.controller.create_topic("t", 2, &[]);
+        let id = topic_partition(topic, 0);
+        let told = |error| error != ErrorCode::UnknownTopicOrPartition;
+        eventually(|| async { told(node.latest(id).await.error) }).await;
+        world.disk.crash();
+        node.abandon();
+        let node = world.start().await;
+        for partition in 0..2 {
+            let id = topic_partition(topic, partition);
+            let result = node.produce(Acks::All, id, batch(&world.seams, &["v"])).await;
+            assert_eq!(result.error, ErrorCode::None, "crash point {point}");
+        }
+        node.abandon();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_directories_all_failed_says_so() {
+    let mut world = World::new(25);
+    world.config.log_dirs = vec!["/a".into(), "/b".into()];
+    let node = world.start().await;
+    let topic = world.topic(&node, "t", 2, &[]).await;
+    let first_in_a = topic_partition(topic, 0);
+    world.disk.fail_sync(|path| path.starts_with("/a"));
+    let result = node.produce(Acks::All, first_in_a, batch(&world.seams, &["v"])).await;
+    assert_eq!(result.error, ErrorCode::KafkaStorageError);
+    // What is made now goes to the sound directory.
+    for name in ["u", "v", "w"] {
+        let id = topic_partition(world.topic(&node, name, 1, &[]).await, 0);
+        let result = node.produce(Acks::All, id, batch(&world.seams, &["v"])).await;
+        assert_eq!(result.error, ErrorCode::None);
+    }
+    world.disk.fail_sync(|_| true);
+    let second_in_b = topic_partition(topic, 1);
+    node.produce(Acks::All, second_in_b, batch(&world.seams, &["v"])).await;
+    node.handle.failed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flush_messages_and_flush_ms_are_obeyed_without_anybody_waiting() {
+    for configs in [
+        [("flush.messages", "3"), ("flush.ms", "9223372036854775807")],
+        [("flush.messages", "1000"), ("flush.ms", "20")],
+    ] {
+        let world = World::new(26);
+        let node = world.start().await;
+        let id = topic_partition(world.topic(&node, "t", 1, &configs).await, 0);
+        let before = recovery_point(&world);
+        for value in ["a", "b", "c"] {
+            node.produce(Acks::All, id, batch(&world.seams, &[value])).await;
+        }
+        eventually(|| async { recovery_point(&world) != before }).await;
+        world.disk.crash_losing_all();
+        node.abandon();
+        let node = world.start().await;
+        assert_eq!(node.values(id, 0).await, ["a", "b", "c"]);
+    }
+}
+
+/// What the file of recovery points says.
+fn recovery_point(world: &World) -> Option<Vec<u8>> {
+    let path = Path::new("/d/recovery-point-offset-checkpoint");
+    let file = world.disk.open(path, ottla_runtime::seams::OpenMode::Read).ok()?;
+    let mut bytes = vec![0; usize::try_from(file.len().ok()?).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn producers_are_known_again_after_a_power_cut_and_after_a_clean_stop() {
     let world = World::new(20);
     let mut node = world.start().await;
