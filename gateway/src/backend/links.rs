@@ -35,7 +35,6 @@ pub(crate) struct Backends {
     own: Option<(NodeId, Arc<dyn Storage>)>,
     connect: Arc<dyn ConnectStorage>,
     /// In order of the nodes: so links that end together end in the same order every time.
-    /// In order of the nodes: so links that end together end in the same order every time.
     links: ArcSwap<BTreeMap<NodeId, Link>>,
     changing: Mutex<()>,
 }
