@@ -13,6 +13,9 @@ use ottla_runtime::seams::{Clock, DiskFile};
 use ottla_types::*;
 use tokio::sync::{Notify, Semaphore};
 
+/// A file, the first byte and the length of a part of it.
+type FileRegion = (Arc<dyn DiskFile>, u64, usize);
+
 pub(crate) struct FakeStorage {
     clock: Arc<dyn Clock>,
     logs: Mutex<BTreeMap<TopicPartition, Vec<(Offset, Bytes)>>>,
@@ -22,7 +25,7 @@ pub(crate) struct FakeStorage {
     /// What to say instead of appending.
     pub(crate) failure: Mutex<Option<ErrorCode>>,
     /// What fetches get instead of what was produced.
-    pub(crate) region: Mutex<Option<(Arc<dyn DiskFile>, u64, usize)>>,
+    pub(crate) region: Mutex<Option<FileRegion>>,
     /// Calls by name.
     pub(crate) calls: Mutex<HashMap<&'static str, usize>>,
     next_producer: Mutex<i64>,
