@@ -139,10 +139,10 @@ pub async fn start(
     let admin = AdminServices::new(&seams, member.clone(), Arc::new(routed.clone()), &config);
     let servers = ports::Servers { controller, raft, admin, health: health.clone() };
     let (address, admin_address) = (ports.address, ports.admin_address);
-    let stopped = ports.serve(&seams, servers.clone());
+    let serving = ports.serve(&seams, servers.clone());
     watch::tell_health(&seams, role, member.clone());
     let formatted = watch::note_cluster_id(&seams, (config.dir, config.node), identity, &member);
-    let life = watch::Life { member: member.clone(), task, servers, stopped, lock, shutdown };
+    let life = watch::Life { member: member.clone(), task, servers, serving, lock, shutdown };
     let ended = life.follow(&seams);
     Ok(ControllerHandle { member, routed, address, admin_address, formatted, ended })
 }

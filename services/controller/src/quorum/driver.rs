@@ -200,9 +200,9 @@ impl Driver {
         self.become_ready_to_decide()
     }
 
-    /// P2: makes the commit index durable, where something applied waits for it.
+    /// P2: makes the commit index durable that everything applied is covered by.
     fn sync_commit(&mut self) -> Result<(), Stop> {
-        if self.unreleased.is_empty() {
+        if self.raft.store().durable_commit() >= self.applied_index {
             return Ok(());
         }
         let hard_state = Some(self.raft.raft.hard_state());

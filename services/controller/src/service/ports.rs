@@ -5,19 +5,23 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_api::controller::ControllerServer;
 use ottla_api::raft::RaftServer;
 use ottla_runtime::Seams;
 use ottla_runtime::grpc::{admin_incoming, admin_server, incoming, server};
 use ottla_runtime::http::Health;
-use ottla_runtime::seams::{HostPort, Listener};
+use ottla_runtime::seams::{Clock, HostPort, Listener, TaskHandle};
 use tokio::sync::watch;
 use tonic::service::RoutesBuilder;
 
 use super::StartError;
 use crate::config::ControllerConfig;
 use crate::grpc::admin::{self, AdminServices};
+
+/// How long running calls may take at the end.
+const LAST_CALLS_LIMIT: Duration = Duration::from_millis(500);
 
 /// Listening sockets.
 pub(super) struct Ports {
@@ -64,8 +68,8 @@ async fn bind_one(
 }
 
 impl Ports {
-    /// Serves until the returned sender says so; a server ends when its streams have ended.
-    pub(super) fn serve(self, seams: &Seams, servers: Servers) -> watch::Sender<bool> {
+    /// Serves until told to end.
+    pub(super) fn serve(self, seams: &Seams, servers: Servers) -> Serving {
         let stop = watch::Sender::new(false);
         let mut routes = RoutesBuilder::default();
         servers.controller.add_to(&mut routes);
@@ -74,26 +78,38 @@ impl Ports {
             incoming(self.internal, Arc::clone(&seams.clock)),
             stopped(&stop),
         );
-        seams.tasks.spawn(
-            "controller-grpc",
-            Box::pin(async move {
-                log_end("other roles", serving.await);
-            }),
-        );
+        let internal = async move { log_end("other roles", serving.await) };
+        let mut tasks = vec![seams.tasks.spawn("controller-grpc", Box::pin(internal))];
         if let Some(listener) = self.admin {
             let routes = admin::routes(seams, &servers.admin, &servers.health);
             let serving = admin_server().add_routes(routes).serve_with_incoming_shutdown(
                 admin_incoming(listener, Arc::clone(&seams.clock)),
                 stopped(&stop),
             );
-            seams.tasks.spawn(
-                "admin-grpc",
-                Box::pin(async move {
-                    log_end("operators", serving.await);
-                }),
-            );
+            let admin = async move { log_end("operators", serving.await) };
+            tasks.push(seams.tasks.spawn("admin-grpc", Box::pin(admin)));
         }
-        stop
+        Serving { stop, tasks, clock: Arc::clone(&seams.clock) }
+    }
+}
+
+/// The running servers.
+pub(super) struct Serving {
+    stop: watch::Sender<bool>,
+    tasks: Vec<TaskHandle>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Serving {
+    /// Takes no more calls, and waits a moment for those that run: so callers learn that their connections end, instead of losing
+    /// calls on them.
+    pub(super) async fn end(self) {
+        self.stop.send_replace(true);
+        let ended = futures::future::join_all(self.tasks.into_iter().map(TaskHandle::join));
+        tokio::select! {
+            _ = ended => {}
+            () = self.clock.sleep(LAST_CALLS_LIMIT) => {}
+        }
     }
 }
 

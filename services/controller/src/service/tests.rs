@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
-use ottla_api::RequestContext;
 use ottla_api::controller::MetadataUpdate;
+use ottla_api::{CallError, RequestContext};
 use ottla_metadata::command::{NewTopic, TopicRef};
 use ottla_metadata::event::{BrokerRegistration, Endpoint};
-use ottla_metadata::{Command, Reply, Settings};
-use ottla_types::{DirectoryId, IncarnationId, MetadataOffset, NodeId, Uuid};
+use ottla_metadata::{Command, Refusal, Reply, Settings};
+use ottla_types::{DirectoryId, ErrorCode, IncarnationId, MetadataOffset, NodeId, Uuid};
 
 use super::*;
 use crate::quorum::driver::{QuorumConfig, SnapshotPolicy, Voter};
@@ -110,8 +110,24 @@ fn create(name: &str) -> Command {
     Command::CreateTopics { topics: vec![topic], validate_only: false }
 }
 
-fn created(reply: &Reply) -> bool {
-    matches!(reply, Reply::Topics(outcomes) if outcomes.iter().all(Result::is_ok))
+/// Creates a topic; where the answer is lost with a connection, asks again, and then it may be there already.
+async fn must_create(controller: &dyn Controller, name: &str) {
+    let mut is_in_doubt = false;
+    loop {
+        let context = RequestContext::internal(PATIENCE);
+        match controller.submit(context, create(name)).await {
+            Ok(submitted) => {
+                let Reply::Topics(outcomes) = submitted.reply else { panic!("{submitted:?}") };
+                let exists = |refusal: &Refusal| refusal.code == ErrorCode::TopicAlreadyExists;
+                match &outcomes[0] {
+                    Err(refusal) if !is_in_doubt || !exists(refusal) => panic!("{refusal}"),
+                    _ => return,
+                }
+            }
+            Err(CallError::Unreachable { .. }) => is_in_doubt = true,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +135,7 @@ async fn a_single_controller_is_ready_at_once_and_keeps_what_it_answered() {
     let dir = tempfile::tempdir().unwrap();
     let running = run_single(dir.path()).await;
     let controller = running.handle.controller();
-    assert!(created(&submit(controller.as_ref(), create("t")).await));
+    must_create(controller.as_ref(), "t").await;
     let before = controller.quorum_status().await.unwrap();
     running.stop().await.unwrap();
     let ports = free_ports(&Seams::real(), 1).await;
@@ -158,13 +174,13 @@ async fn three_controllers_agree_over_real_sockets_and_survive_one() {
     live_storage_node(all[0].handle.controller().as_ref()).await;
     for (number, running) in all.iter().enumerate() {
         let controller = running.handle.controller();
-        assert!(created(&submit(controller.as_ref(), create(&format!("t{number}"))).await));
+        must_create(controller.as_ref(), &format!("t{number}")).await;
     }
     let leader = all[0].handle.controller().quorum_status().await.unwrap().leader.unwrap();
     let index = usize::try_from(leader.0 - 1).unwrap();
     all.remove(index).stop().await.unwrap();
     let controller = all[0].handle.controller();
-    assert!(created(&submit(controller.as_ref(), create("after")).await));
+    must_create(controller.as_ref(), "after").await;
     for running in all {
         let image = &running.handle.member().published;
         let mut committed = image.committed.clone();

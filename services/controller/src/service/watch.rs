@@ -12,7 +12,7 @@ use ottla_runtime::shutdown::Shutdown;
 use ottla_types::{ClusterId, NodeId};
 use tokio::sync::watch;
 
-use super::ports::Servers;
+use super::ports::{Servers, Serving};
 use crate::identity::{self, Identity};
 use crate::quorum::member::{Member, MemberTask};
 
@@ -79,7 +79,7 @@ pub(super) struct Life {
     pub(super) member: Member,
     pub(super) task: MemberTask,
     pub(super) servers: Servers,
-    pub(super) stopped: watch::Sender<bool>,
+    pub(super) serving: Serving,
     pub(super) lock: Box<dyn DiskLock>,
     pub(super) shutdown: Shutdown,
 }
@@ -88,7 +88,7 @@ impl Life {
     /// Waits for the shutdown or for the member's own end, and then ends everything in order.
     pub(super) fn follow(self, seams: &Seams) -> watch::Receiver<Option<Result<(), String>>> {
         let (tell, told) = watch::channel(None);
-        let Self { member, task, servers, stopped, lock, shutdown } = self;
+        let Self { member, task, servers, serving, lock, shutdown } = self;
         let follow = async move {
             let asked = async {
                 shutdown.wait().await;
@@ -104,7 +104,7 @@ impl Life {
             };
             servers.controller.drain();
             servers.raft.drain();
-            stopped.send_replace(true);
+            serving.end().await;
             drop(lock);
             // Nobody may be waiting.
             _ = tell.send(Some(outcome));

@@ -74,3 +74,21 @@ fn a_disk_that_fails_to_sync_ends_the_member() {
         assert!(cause.contains("metadata log"), "{cause}");
     });
 }
+
+#[test]
+fn the_store_holds_nothing_that_a_crash_could_take_back() {
+    simulate(async {
+        let cluster = Cluster::start(1, 1);
+        cluster.live_storage_node().await;
+        cluster.create_topic("t").await;
+        let member = &cluster.members[&ME];
+        let committed = member.published.committed.borrow().image.offset;
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let mark = || member.store().mark().unwrap().map_or(0, |mark| mark.offset.0);
+        assert!(mark() < committed.0, "the commit index was not durable yet");
+        member.store_reached(committed, Duration::from_secs(1)).await;
+        assert_eq!(mark(), committed.0);
+    });
+}
