@@ -5,85 +5,46 @@
 //! Deliberately does not know any API.
 
 mod accept;
+mod end;
 mod frame_reader;
+mod in_flight;
+mod intake;
 mod memory;
 mod region;
 mod slots;
 mod timer;
 mod writer;
 
-use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::FuturesOrdered;
-use futures::{FutureExt, StreamExt};
-use ottla_kafka_wire::codec::MAX_EXPANSION;
-use ottla_kafka_wire::frames::{FrameError, decode_request_header};
-use ottla_kafka_wire::{ApiKey, Reader};
+use futures::FutureExt;
 use ottla_runtime::seams::NetStream;
 use ottla_types::TraceParent;
 use tower::{Service, ServiceExt};
-use tracing::{Span, debug, info, warn};
 
 pub(crate) use accept::{Port, accept};
-use frame_reader::{FrameReader, Incoming, OTHER_WEIGHT, PRODUCE_WEIGHT, ReadError};
+use end::End;
+use frame_reader::{FrameReader, Incoming};
+use in_flight::{Done, InFlight};
+use intake::{Taken, read_request};
 pub(crate) use memory::{AnswerMemory, HeldAnswer, MemoryBudget, MemoryPermit};
 pub(crate) use slots::Slots;
 use timer::Timer;
-use writer::{WriteError, Writer};
+use writer::Writer;
 
 use crate::answer::{Answer, Frame};
 use crate::gateway::{Gateway, Phases};
-use crate::handlers::unsupported_api_versions;
 use crate::layers::Stacks;
 use crate::metrics::Steps;
-use crate::request::{Call, Peer, Request, cut_client_id};
-use crate::router::{Class, Route};
+use crate::request::{Peer, Request};
+use crate::router::Route;
 
-/// Requests of one connection that are worked on at a time; then it is not read.
-const MAX_IN_FLIGHT_REQUESTS: usize = 128;
-/// Bytes of the requests of one connection that are worked on at a time; then it is not read.
-const MAX_IN_FLIGHT_BYTES: usize = 32 << 20;
-/// Fetches of one connection that are worked on at a time: each may hold an answer of the largest size.
-const MAX_IN_FLIGHT_FETCHES: usize = 4;
 /// Answers in one write.
 const MAX_ANSWERS_PER_WRITE: usize = 64;
 /// A frame that began must be complete after this time.
 const FRAME_DEADLINE: Duration = Duration::from_secs(30);
-/// Memory that the decoded form of a request may take beyond what its frame is charged for.
-const DECODED_ALLOWANCE_BYTES: usize = 64 << 10;
-
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-enum End {
-    #[error("the client closed")]
-    ByClient,
-    #[error("nothing came for {} s (connections.max.idle.ms)", .0.as_secs())]
-    Idle(Duration),
-    #[error("a request was not complete after {} s", FRAME_DEADLINE.as_secs())]
-    SlowRequest,
-    #[error("the gateway stops")]
-    Stopping,
-    #[error("{0}")]
-    Refused(String),
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
-
-/// A request that has its answer.
-struct Done {
-    /// Bytes that it took.
-    bytes: usize,
-    answer: Answer,
-    /// `None` for what is no row of the table.
-    measured: Option<(&'static Route, Steps)>,
-}
-
 /// A connection.
 pub(crate) struct Connection {
     gateway: Arc<Gateway>,
@@ -92,9 +53,7 @@ pub(crate) struct Connection {
     frames: FrameReader,
     stacks: Stacks,
     writer: Writer,
-    in_flight: FuturesOrdered<BoxFuture<'static, Done>>,
-    bytes_in_flight: usize,
-    fetches_in_flight: usize,
+    in_flight: InFlight,
     /// Read, and waiting for a place of its class.
     waiting: Option<(Request, Duration)>,
     timer: Timer,
@@ -115,9 +74,7 @@ impl Connection {
                 tasks: gateway.seams.tasks.clone(),
                 patience: limits.max_idle,
             },
-            in_flight: FuturesOrdered::new(),
-            bytes_in_flight: 0,
-            fetches_in_flight: 0,
+            in_flight: InFlight::default(),
             waiting: None,
             timer: Timer::new(gateway.seams.clock.clone(), limits.max_idle, FRAME_DEADLINE),
             phases: gateway.phases.clone(),
@@ -132,21 +89,8 @@ impl Connection {
                 break end;
             }
         };
-        let (listener, address) = (&self.peer.listener, self.peer.address);
-        match end {
-            End::ByClient | End::Idle(_) | End::Stopping => {
-                debug!(%listener, %address, reason = %end, "connection ended");
-            }
-            End::Read(ReadError::Io(_)) | End::Write(WriteError::Io(_)) => {
-                debug!(%listener, %address, reason = %end, "connection broke");
-            }
-            End::Write(WriteError::Region(_)) => {
-                warn!(%listener, %address, reason = %end, "connection closed");
-            }
-            _ => {
-                self.gateway.metrics.connections_failed.inc();
-                info!(%listener, %address, reason = %end, "connection closed");
-            }
+        if end.log(&self.peer) {
+            self.gateway.metrics.connections_failed.inc();
         }
     }
 
@@ -163,7 +107,7 @@ impl Connection {
         tokio::select! {
             biased;
             Some(done) = self.in_flight.next(), if !is_empty => self.answer(done).await,
-            () = place(&mut self.stacks, self.waiting.as_ref().map(|(request, _)| request)), if self.waiting.is_some() => {
+            () = place(&mut self.stacks, self.waiting.as_ref()), if self.waiting.is_some() => {
                 self.start_waiting();
                 Ok(())
             }
@@ -180,66 +124,37 @@ impl Connection {
     }
 
     fn may_read(&self) -> bool {
-        self.waiting.is_none()
-            && self.in_flight.len() < MAX_IN_FLIGHT_REQUESTS
-            && self.bytes_in_flight < MAX_IN_FLIGHT_BYTES
-            && self.fetches_in_flight < MAX_IN_FLIGHT_FETCHES
-            && !self.timer.is_muted()
+        self.waiting.is_none() && self.in_flight.has_room() && !self.timer.is_muted()
     }
 
-    /// Reads the header and finds the route.
+    /// Takes a frame that was read.
     fn take_in(&mut self, frame: Bytes, memory: MemoryPermit) -> Result<(), End> {
         self.timer.touch();
         self.gateway.metrics.bytes_in.inc_by(frame.len() as u64);
-        let mut body = Reader::with_heap_budget(frame.clone(), decoded_limit(&frame));
-        let header = decode_request_header(&mut body).map_err(ReadError::Frame)?;
-        let key = ApiKey::from_code(header.api_key).ok_or(ReadError::Frame(
-            FrameError::UnknownApiKey { api_key: header.api_key, api_version: header.api_version },
-        ))?;
-        let call = Call {
-            gateway: self.gateway.clone(),
-            key,
-            version: header.api_version,
-            correlation_id: header.correlation_id,
-            client_id: cut_client_id(header.client_id),
-            peer: self.peer.clone(),
-            span: Span::none(),
-        };
-        let route = Route::find(key);
-        match route.filter(|route| route.served().contains(&call.version)) {
-            Some(route) => {
-                let request = Request { route, call, body, memory };
+        match read_request(&self.gateway, &self.peer, (frame, memory))? {
+            Taken::Request(request) => {
                 self.waiting = Some((request, self.timer.last_activity()));
-                Ok(())
             }
-            None if key == ApiKey::ApiVersions => {
-                let answer = unsupported_api_versions(&call);
-                self.in_flight.push_back(ready(Done { bytes: 0, answer, measured: None }).boxed());
-                Ok(())
-            }
-            None => Err(End::Refused(refusal(&call, route))),
+            Taken::Answered(answer) => self.in_flight.push_answered(answer),
         }
+        Ok(())
     }
 
     /// The place of its class is there: the request starts. Its body is read in `call`, so requests reach the storage
     /// nodes in the order of their frames.
     fn start_waiting(&mut self) {
         let Some((request, received)) = self.waiting.take() else { return };
-        let bytes = request.body.remaining();
-        self.bytes_in_flight += bytes;
-        let route = request.route;
-        self.fetches_in_flight += usize::from(route.class == Class::Wait);
+        let (route, bytes) = (request.route, request.body.remaining());
         let clock = self.gateway.seams.clock.clone();
         let started = clock.monotonic();
-        let done = self.stacks.of(route.class).call(request).map(move |result| {
+        let work = self.stacks.of(route.class).call(request).map(move |result| {
             let answer = match result {
                 Ok(answer) => answer,
                 Err(never) => match never {},
             };
-            let steps = Steps { received, started, answered: clock.monotonic() };
-            Done { bytes, answer, measured: Some((route, steps)) }
+            (answer, Steps { received, started, answered: clock.monotonic() })
         });
-        self.in_flight.push_back(done.boxed());
+        self.in_flight.push(route, bytes, work);
     }
 
     /// Sends an answer, and those behind it that are ready as well.
@@ -247,15 +162,11 @@ impl Connection {
         let mut batch = Batch::default();
         let mut next = Some(first);
         while let Some(done) = next {
-            self.bytes_in_flight -= done.bytes;
-            let is_fetch =
-                done.measured.as_ref().is_some_and(|(route, _)| route.class == Class::Wait);
-            self.fetches_in_flight -= usize::from(is_fetch);
             self.collect(done, &mut batch);
             let is_full = batch.refused.is_some() || batch.frames.len() >= MAX_ANSWERS_PER_WRITE;
             next = match is_full {
                 true => None,
-                false => self.in_flight.next().now_or_never().flatten(),
+                false => self.in_flight.next_ready(),
             };
         }
         let bytes: usize = batch.frames.iter().map(|frame| frame.chunks.len()).sum();
@@ -300,31 +211,10 @@ struct Batch {
 }
 
 /// Completes when there is a place for the request.
-async fn place(stacks: &mut Stacks, request: Option<&Request>) {
-    let Some(request) = request else { return };
+async fn place(stacks: &mut Stacks, waiting: Option<&(Request, Duration)>) {
+    let Some((request, _)) = waiting else { return };
     match stacks.of(request.route.class).ready().await {
         Ok(_) => {}
         Err(never) => match never {},
-    }
-}
-
-/// Memory that the decoded form of this request may take: what its frame was charged for beyond its bytes, and a little more,
-/// because the smallest requests grow most.
-fn decoded_limit(frame: &Bytes) -> usize {
-    let is_produce = frame.starts_with(&ApiKey::Produce.code().to_be_bytes());
-    let weight = if is_produce { PRODUCE_WEIGHT } else { OTHER_WEIGHT };
-    let charged = frame.len().saturating_mul(weight - 1).saturating_add(DECODED_ALLOWANCE_BYTES);
-    charged.min(frame.len().saturating_mul(MAX_EXPANSION))
-}
-
-fn refusal(call: &Call, route: Option<&Route>) -> String {
-    let (key, version) = (call.key, call.version);
-    match route {
-        None => format!("{key} (api key {}) is not served", key.code()),
-        Some(route) => format!(
-            "{key} version {version} is not served, only {} to {}; update the client (Kafka 4 refuses it as well)",
-            route.served().start(),
-            route.served().end()
-        ),
     }
 }

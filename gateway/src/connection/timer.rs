@@ -52,7 +52,7 @@ impl Timer {
 
     /// Nothing is read for a while.
     pub(super) fn mute(&mut self, pause: Duration) {
-        self.muted_until = Some(self.clock.monotonic() + pause.min(self.max_idle));
+        self.muted_until = Some(self.clock.monotonic().saturating_add(pause.min(self.max_idle)));
     }
 
     /// Whether nothing is to be read now.
@@ -93,7 +93,7 @@ impl Timer {
             return Err(End::SlowRequest);
         }
         let is_idle = !self.is_working && !frame_began;
-        if is_idle && now >= self.last_activity + self.max_idle {
+        if is_idle && now >= self.last_activity.saturating_add(self.max_idle) {
             return Err(End::Idle(self.max_idle));
         }
         if self.is_working {
@@ -104,7 +104,7 @@ impl Timer {
     }
 
     fn deadline(&self) -> Duration {
-        let idle = self.last_activity + self.max_idle;
+        let idle = self.last_activity.saturating_add(self.max_idle);
         let frame = self.frame_since.map(|since| since + self.frame_deadline);
         [frame, self.muted_until].into_iter().flatten().fold(idle, Duration::min)
     }

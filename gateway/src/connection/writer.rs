@@ -68,7 +68,8 @@ impl Writer {
         let has_descriptor = stream.as_fd().is_some();
         let bytes: usize = frames.iter().map(|frame| frame.chunks.len()).sum();
         let slowest = Duration::from_secs(bytes as u64 / MIN_BYTES_PER_SECOND);
-        let deadline = self.clock.monotonic() + self.patience + slowest;
+        let now = self.clock.monotonic();
+        let deadline = now.saturating_add(self.patience).saturating_add(slowest);
         // Given back only when all is sent.
         let (mut pieces, _held) = self.pieces(has_descriptor, frames).await?;
         while let Some(first) = pieces.pop_front() {

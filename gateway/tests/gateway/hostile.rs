@@ -242,3 +242,10 @@ async fn mutated_requests_end_at_most_their_connection() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_may_be_idle_for_ever() {
+    let limits = ConnectionLimits { max_idle: std::time::Duration::MAX, ..Default::default() };
+    let cluster = Cluster::with_limits(Seams::real(), limits).await;
+    still_serves(&cluster).await;
+}
