@@ -12,4 +12,6 @@ pub mod otlp;
 pub mod ports;
 pub mod process;
 pub mod records;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod wire;

@@ -10,6 +10,7 @@ use ottla_runtime::Seams;
 use ottla_runtime::config::{
     MetaProperties, MetaPropertiesError, ServerConfig, read_meta_properties, write_meta_properties,
 };
+use ottla_runtime::seams::create_dir_durably;
 use ottla_types::{ClusterId, DirectoryId, Uuid};
 use serde::Serialize;
 
@@ -88,9 +89,7 @@ pub fn format(
                     node_id: config.node_id,
                     directory_id,
                 };
-                seams
-                    .disk
-                    .create_dir_all(&path)
+                create_dir_durably(&*seams.disk, &path)
                     .map_err(|error| FormatError::Create { path: path.clone(), error })?;
                 write_meta_properties(&*seams.disk, &path, &meta)?;
                 meta

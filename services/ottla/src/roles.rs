@@ -66,6 +66,13 @@ pub enum StartError {
 pub struct Variations {
     /// The admin API's lists and history live in memory, because sled does not know the simulated disk.
     pub keeps_lists_in_memory: bool,
+    /// Bytes of one journal file of the storage node: small ones are used up within a short simulation.
+    pub journal_bytes: Option<u64>,
+    /// Between the storage node's checkpoints.
+    pub checkpoint_interval: Option<Duration>,
+    /// A known bug of the storage node that is put back.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<ottla_storage_node::mutant::Mutant>,
 }
 
 /// The running roles of a process.
@@ -78,6 +85,14 @@ pub struct Running {
     controller_shutdown: Shutdown,
     storage: Option<StorageHandle>,
     gateway: Option<GatewayHandle>,
+}
+
+/// What the roles of the data path are started with.
+struct Shared<'a> {
+    client: &'a Arc<ControllerClient>,
+    health: &'a Health,
+    metrics: &'a Metrics,
+    variations: &'a Variations,
 }
 
 struct HttpTask {
@@ -125,7 +140,8 @@ pub async fn start(
         storage: None,
         gateway: None,
     };
-    match running.start_data_path(config, quorum, (&client, &health, &metrics)).await {
+    let shared = Shared { client: &client, health: &health, metrics: &metrics, variations };
+    match running.start_data_path(config, quorum, shared).await {
         Ok(()) => Ok(running),
         Err(error) => {
             running.shut_down().await;
@@ -139,7 +155,7 @@ impl Running {
         &mut self,
         config: &ServerConfig,
         quorum: Arc<dyn Controller>,
-        (client, health, metrics): (&Arc<ControllerClient>, &Health, &Metrics),
+        Shared { client, health, metrics, variations }: Shared<'_>,
     ) -> Result<(), StartError> {
         if let Some(controller) = self.controller.as_ref().filter(|_| config.roles.storage) {
             until(&self.shutdown, controller.formatted()).await?;
@@ -147,7 +163,7 @@ impl Running {
         if config.roles.storage {
             let role = health.role("storage");
             let starting = ottla_storage_node::service::start(
-                storage::config(config)?,
+                storage::config(config, variations)?,
                 self.seams.clone(),
                 quorum.clone(),
                 self.metadata.clone(),
@@ -183,6 +199,11 @@ impl Running {
     pub fn kafka_addresses(&self) -> Vec<String> {
         let listeners = self.gateway.iter().flat_map(|gateway| &gateway.listeners);
         listeners.map(|(_, address)| address.to_string()).collect()
+    }
+
+    /// The controller of this process.
+    pub fn controller(&self) -> Option<&ControllerHandle> {
+        self.controller.as_ref()
     }
 
     /// Waits until the process is told to end, or a role cannot go on; the error is why.

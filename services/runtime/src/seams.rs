@@ -11,13 +11,13 @@ mod tasks;
 use std::sync::Arc;
 
 pub use clock::Clock;
-pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode};
+pub use disk::{DirEntry, Disk, DiskFile, DiskLock, OpenMode, create_dir_durably};
 pub use net::{HostPort, Listener, Net, NetStream};
 pub use real::{RealClock, RealDisk, RealNet, RealRng, RealTasks, host_name};
 pub use rng::Rng;
 #[cfg(feature = "sim")]
 pub use sim::SimNet;
-pub use sim::{ManualClock, SECTOR_BYTES, SimClock, SimDisk, SimRng, SimTasks};
+pub use sim::{CrashDamage, ManualClock, SECTOR_BYTES, SimClock, SimDisk, SimRng, SimTasks};
 pub use tasks::{Actor, TaskHandle, Tasks};
 
 /// One machine: what a role is given at start, and its only way to the outside.

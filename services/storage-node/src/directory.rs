@@ -11,7 +11,7 @@ use ottla_runtime::Seams;
 use ottla_runtime::config::{
     MetaProperties, MetaPropertiesError, read_meta_properties, write_meta_properties,
 };
-use ottla_runtime::seams::{Disk, DiskLock};
+use ottla_runtime::seams::{Disk, DiskLock, create_dir_durably};
 use ottla_types::{ClusterId, DirectoryId, NodeId, Uuid};
 
 /// The lock file of a directory.
@@ -97,11 +97,8 @@ fn open(
 ) -> Result<Directory, DirectoryError> {
     let failed = |source| DirectoryError::Io { path: path.to_owned(), source };
     let disk = &*seams.disk;
-    if !disk.exists(path).map_err(failed)? {
-        disk.create_dir_all(path).map_err(failed)?;
-        // Its own name must survive as well as what will be in it.
-        path.parent().map_or(Ok(()), |parent| disk.sync_dir(parent)).map_err(failed)?;
-    }
+    // Its own name, and those above it, must survive as well as what will be in it.
+    create_dir_durably(disk, path).map_err(failed)?;
     let lock = disk.lock(&path.join(LOCK_FILE)).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => DirectoryError::InUse(path.to_owned()),
         _ => failed(source),

@@ -8,17 +8,23 @@ use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ConfigError;
 use ottla_runtime::Seams;
 use ottla_runtime::config::ServerConfig;
-use ottla_storage_node::config::{StorageConfig, StorageTiming};
+use ottla_storage_node::config::{StorageConfig, StorageSizes, StorageTiming};
 use ottla_storage_node::service::StorageHandle;
+
+use super::Variations;
 
 /// What a storage node is told at its start.
 ///
 /// # Errors
 /// A default of topics is wrong.
-pub(super) fn config(config: &ServerConfig) -> Result<StorageConfig, ConfigError> {
+pub(super) fn config(
+    config: &ServerConfig,
+    variations: &Variations,
+) -> Result<StorageConfig, ConfigError> {
     let advertised = &config.internal.storage_advertised;
     let own = StorageConfig::new(config.node_id, config.log_dirs[0].clone());
     let expiration = config.storage.producer_id_expiration.as_millis();
+    let (sizes, timing) = (StorageSizes::default(), StorageTiming::default());
     Ok(StorageConfig {
         rack: config.rack.clone(),
         log_dirs: config.log_dirs.clone(),
@@ -32,8 +38,17 @@ pub(super) fn config(config: &ServerConfig) -> Result<StorageConfig, ConfigError
             heartbeat_interval: config.timing.broker_heartbeat_interval,
             registration_timeout: config.timing.registration_timeout,
             retention_check_interval: config.storage.retention_check_interval,
-            ..StorageTiming::default()
+            checkpoint_interval: variations
+                .checkpoint_interval
+                .unwrap_or(timing.checkpoint_interval),
+            ..timing
         },
+        sizes: StorageSizes {
+            journal_bytes: variations.journal_bytes.unwrap_or(sizes.journal_bytes),
+            ..sizes
+        },
+        #[cfg(feature = "mutants")]
+        mutant: variations.mutant,
         ..own
     })
 }

@@ -65,6 +65,35 @@ pub trait Disk: Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 }
 
+/// Makes a folder and those above it, durable when this returns: the name of each new one is synced in the one above.
+///
+/// # Errors
+/// What the disk says.
+pub fn create_dir_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let is_missing = |folder: &&Path| !disk.exists(folder).unwrap_or(false);
+    let missing: Vec<_> = dir.ancestors().take_while(is_missing).collect();
+    disk.create_dir_all(dir)?;
+    for folder in missing.iter().rev() {
+        sync_name(disk, folder)?;
+    }
+    if missing.is_empty() {
+        // It may be of a start that ended before its name was durable. A folder that is closed to us was made by somebody else.
+        match sync_name(disk, dir) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => return synced,
+        }
+    }
+    Ok(())
+}
+
+/// Syncs the folder that a folder's name is in.
+fn sync_name(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+    match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => disk.sync_dir(above),
+        _ => Ok(()),
+    }
+}
+
 /// An open file.
 pub trait DiskFile: Send + Sync + 'static {
     /// Length in bytes.

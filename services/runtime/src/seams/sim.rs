@@ -16,7 +16,7 @@ mod rng;
 mod tasks;
 
 pub use clock::{ManualClock, SimClock};
-pub use disk::{SECTOR_BYTES, SimDisk};
+pub use disk::{CrashDamage, SECTOR_BYTES, SimDisk};
 #[cfg(feature = "sim")]
 pub use net::SimNet;
 pub use rng::SimRng;

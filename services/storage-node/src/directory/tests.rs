@@ -33,6 +33,17 @@ async fn a_new_directory_becomes_this_nodes_and_stays_so_after_a_crash() {
 }
 
 #[tokio::test]
+async fn the_folders_above_a_new_directory_survive_a_crash_with_it() {
+    let disk = SimDisk::new(1);
+    let path = [PathBuf::from("/var/lib/ottla/d")];
+    let cluster = ClusterId::new("c");
+    let open = || open_all(&seams(&disk), &path, NodeId(3), Some(&cluster), 1_000).unwrap();
+    let id = open()[0].id;
+    disk.crash_losing_all();
+    assert_eq!(open()[0].id, id);
+}
+
+#[tokio::test]
 async fn a_directory_in_use_is_refused_by_name() {
     let disk = SimDisk::new(1);
     let _held = open_as(&disk, 3, None).unwrap();

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use crate::seams::{DirEntry, Disk, DiskFile, DiskLock, OpenMode, SimRng};
 
-pub use file::SECTOR_BYTES;
+pub use file::{CrashDamage, SECTOR_BYTES};
 
 /// What a disk without a set capacity says it has free.
 const UNLIMITED_BYTES: u64 = 1 << 50;
@@ -58,9 +58,9 @@ impl SimDisk {
     }
 
     /// The power goes and comes back: unsynced bytes and names are kept, lost or torn as the seed decides. Open files and locks of
-    /// before are dead. A cut of the power is over; other faults stay.
-    pub fn crash(&self) {
-        locked(&self.0).crash(None);
+    /// before are dead. A cut of the power is over; other faults stay. Says what became of what was unsynced.
+    pub fn crash(&self) -> CrashDamage {
+        locked(&self.0).crash(None)
     }
 
     /// Like [`SimDisk::crash`], but nothing unsynced survives.
@@ -83,6 +83,11 @@ impl SimDisk {
     /// After `changes` more changes the power goes: the next one fails half done, and everything after it fails, until `crash`.
     pub fn cut_power_after(&self, changes: u64) {
         locked(&self.0).faults.changes_left = Some(changes);
+    }
+
+    /// Whether a cut that `cut_power_after` announced has happened, and no `crash` since.
+    pub fn is_power_off(&self) -> bool {
+        locked(&self.0).faults.power_is_off
     }
 
     /// Syncs of files for which `hits` says so fail with EIO; what was unsynced then is lost for good, though it can be read.
@@ -124,17 +129,19 @@ impl SimDisk {
 }
 
 impl State {
-    fn crash(&mut self, loss: Option<Loss>) {
+    fn crash(&mut self, loss: Option<Loss>) -> CrashDamage {
         self.life += 1;
         self.locks.clear();
         self.faults.power_is_off = false;
         self.faults.changes_left = None;
-        self.names.crash(loss.is_none().then_some(&self.rng));
+        let names_lost = self.names.crash(loss.is_none().then_some(&self.rng));
+        let mut damage = CrashDamage { names_lost, ..CrashDamage::default() };
         for file in self.names.restart() {
             let mut file = locked(&file);
-            file.lose_unsynced(&self.rng, loss);
+            file.lose_unsynced(&self.rng, loss, &mut damage);
             file.restart();
         }
+        damage
     }
 
     /// Counts a change, does it unless it must fail, and answers.

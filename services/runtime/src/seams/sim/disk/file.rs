@@ -23,6 +23,19 @@ enum Change {
     SetLen(u64),
 }
 
+/// What a crash left of what nobody had synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CrashDamage {
+    /// Changes of files that reached the disk all the same.
+    pub kept: u64,
+    /// Changes of files that reached it in part, sector by sector.
+    pub torn: u64,
+    /// Changes of files of which nothing was kept.
+    pub lost: u64,
+    /// Creations, renames and removals that did not happen.
+    pub names_lost: u64,
+}
+
 /// What a crash does to the unsynced changes of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
@@ -70,15 +83,29 @@ impl FileState {
     }
 
     /// The unsynced changes reach the disk in part, and never again.
-    pub(super) fn lose_unsynced(&mut self, rng: &SimRng, loss: Option<Loss>) {
+    pub(super) fn lose_unsynced(
+        &mut self,
+        rng: &SimRng,
+        loss: Option<Loss>,
+        damage: &mut CrashDamage,
+    ) {
         let loss = loss.unwrap_or_else(|| Loss::draw(rng, self.unsynced.len()));
         for (index, change) in self.unsynced.drain(..).enumerate() {
-            match loss {
-                Loss::All => {}
-                Loss::Nothing => change.apply(&mut self.durable),
-                Loss::After(kept) if index < kept => change.apply(&mut self.durable),
-                Loss::After(kept) if index > kept => {}
-                Loss::After(_) | Loss::PerSector => change.apply_in_part(&mut self.durable, rng),
+            let is_kept = match loss {
+                Loss::All => false,
+                Loss::Nothing => true,
+                Loss::After(kept) if index != kept => index < kept,
+                Loss::After(_) | Loss::PerSector => {
+                    change.apply_in_part(&mut self.durable, rng);
+                    damage.torn += 1;
+                    continue;
+                }
+            };
+            if is_kept {
+                change.apply(&mut self.durable);
+                damage.kept += 1;
+            } else {
+                damage.lost += 1;
             }
         }
     }

@@ -140,11 +140,12 @@ impl Names {
         self.unsynced = left;
     }
 
-    /// Keeps a prefix of each folder's steps, nothing of the rest. Without an `rng` it keeps nothing.
-    pub(super) fn crash(&mut self, rng: Option<&SimRng>) {
+    /// Keeps a prefix of each folder's steps, nothing of the rest. Without an `rng` it keeps nothing. Says how many steps are lost.
+    pub(super) fn crash(&mut self, rng: Option<&SimRng>) -> u64 {
         // A third of the crashes loses all names, a third none.
         let mood = rng.map_or(0, |rng| rng.below(3));
         let mut cut: Vec<DirNode> = Vec::new();
+        let mut lost = 0;
         for step in std::mem::take(&mut self.unsynced) {
             let is_lost = match (mood, rng) {
                 (0, _) | (_, None) => true,
@@ -153,10 +154,12 @@ impl Names {
             };
             if is_lost || touches(&step, &cut) {
                 cut.extend(step.iter().map(|change| Arc::clone(&change.dir)));
+                lost += 1;
             } else {
                 apply_durably(&step);
             }
         }
+        lost
     }
 
     /// Every file that can be reached by its durable names, in order of its path; and all folders show what is durable.

@@ -198,3 +198,16 @@ fn a_removed_folder_may_come_back_in_part() {
     }
     assert_eq!(lengths.len(), 5, "{lengths:?}");
 }
+
+#[test]
+fn a_folder_that_is_made_durably_survives_with_all_above_it() {
+    let disk = SimDisk::new(1);
+    crate::seams::create_dir_durably(&disk, Path::new("/a/b/c")).unwrap();
+    disk.crash_losing_all();
+    assert!(disk.exists(Path::new("/a/b/c")).unwrap());
+    disk.create_dir_all(Path::new("/a/b/c/d")).unwrap();
+    // A second start finds the folder, and still makes its name durable.
+    crate::seams::create_dir_durably(&disk, Path::new("/a/b/c/d")).unwrap();
+    disk.crash_losing_all();
+    assert!(disk.exists(Path::new("/a/b/c/d")).unwrap());
+}
