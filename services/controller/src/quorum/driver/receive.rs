@@ -71,10 +71,11 @@ impl Driver {
     fn open_envelope(&mut self, envelope: &RaftEnvelope) -> Result<Option<Message>, Stop> {
         let cluster_id = self.committed.cluster_id.as_ref().or(self.config.cluster_id.as_ref());
         let opened = self.peers.open_envelope(envelope, cluster_id).and_then(|opened| {
-            let log = &self.raft.raft.raft_log;
-            let leader = self.raft.raft.leader_id;
+            let raft = &self.raft.raft;
+            let (leader, term) = (raft.leader_id, raft.term);
             if let Opened::Message(message) = &opened {
-                check_message(message, LogBounds { last_index: log.last_index(), leader })?;
+                let last_index = raft.raft_log.last_index();
+                check_message(message, LogBounds { last_index, leader, term })?;
             }
             Ok(opened)
         });

@@ -2,11 +2,15 @@
 //!
 //! Invariant: a message that passes cannot make raft panic, whatever its sender meant.
 
+use ottla_metadata::codec;
 use protobuf::Message as _;
 use raft::eraftpb::{EntryType, Message, MessageType};
 
 /// Longest message, bytes: entries for 1 MiB, or one long entry, and some.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 20;
+
+/// A member's term may be ahead by this many elections; more would be used up in no time.
+const MAX_TERM_LEAP: u64 = 1 << 40;
 
 /// What is wrong with a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,17 @@ pub enum MessageFault {
         /// The last that we have.
         last: u64,
     },
+    /// Entries that no version writes, or this one does not know.
+    #[error("an entry of it cannot be read: {0}")]
+    Content(String),
+    /// A term that no election can have reached since.
+    #[error("its term {theirs} is far beyond this member's {ours}")]
+    TermLeap {
+        /// The sender's.
+        theirs: u64,
+        /// Ours.
+        ours: u64,
+    },
     /// Only the leader hands over leadership.
     #[error("it hands over a leadership that its sender does not have")]
     NotTheLeader,
@@ -43,6 +58,8 @@ pub(crate) struct LogBounds {
     pub(crate) last_index: u64,
     /// The leader that we follow; 0: none.
     pub(crate) leader: u64,
+    /// Our term.
+    pub(crate) term: u64,
 }
 
 /// Reads a message.
@@ -59,6 +76,13 @@ pub(super) fn parse_message(bytes: &[u8]) -> Result<Message, MessageFault> {
 
 /// Checks a message against our log.
 pub(crate) fn check_message(message: &Message, log: LogBounds) -> Result<(), MessageFault> {
+    if message.term > log.term.saturating_add(MAX_TERM_LEAP) {
+        return Err(MessageFault::TermLeap { theirs: message.term, ours: log.term });
+    }
+    // Members never ask for snapshots by themselves: the leader sees when one is needed.
+    if message.request_snapshot != 0 {
+        return Err(MessageFault::Type("requests for snapshots"));
+    }
     let beyond = |named| MessageFault::BeyondLog { named, last: log.last_index };
     match message.get_msg_type() {
         MessageType::MsgAppend => check_entries(message),
@@ -95,6 +119,10 @@ fn check_entries(message: &Message) -> Result<(), MessageFault> {
         // Members do not change while the quorum runs: see the module's raft ids.
         if entry.get_entry_type() != EntryType::EntryNormal {
             return Err(MessageFault::Entries);
+        }
+        if !entry.data.is_empty() {
+            let content = codec::decode_events(&entry.data);
+            content.map_err(|error| MessageFault::Content(error.to_string()))?;
         }
         (index, term) = (entry.index, entry.term);
     }

@@ -100,7 +100,7 @@ fn a_list_of_members_that_is_damaged_is_a_hard_stop() {
     assert!(Directories::open(Arc::new(disk), Path::new("/m")).is_err());
 }
 
-const LOG: LogBounds = LogBounds { last_index: 10, leader: 3 };
+const LOG: LogBounds = LogBounds { last_index: 10, leader: 3, term: 1 };
 
 fn message(kind: MessageType) -> Message {
     let mut message = heartbeat();
@@ -131,6 +131,14 @@ fn what_would_make_raft_panic_is_refused() {
     assert!(check_message(&acknowledged, LOG).is_err());
     let usurper = Message { from: 2, ..message(MessageType::MsgTimeoutNow) };
     assert_eq!(check_message(&usurper, LOG), Err(MessageFault::NotTheLeader));
+    let leap = Message { term: u64::MAX, ..message(MessageType::MsgRequestVote) };
+    assert!(matches!(check_message(&leap, LOG), Err(MessageFault::TermLeap { .. })));
+    let asking = Message { request_snapshot: 3, ..message(MessageType::MsgAppendResponse) };
+    assert!(check_message(&asking, LOG).is_err());
+    let mut garbage = Message { index: 10, log_term: 1, ..message(MessageType::MsgAppend) };
+    let data = b"no events".to_vec().into();
+    garbage.set_entries(vec![Entry { index: 11, term: 1, data, ..Entry::default() }].into());
+    assert!(matches!(check_message(&garbage, LOG), Err(MessageFault::Content(_))));
     let entry = |index, term| Entry { index, term, ..Entry::default() };
     let mut change = entry(11, 1);
     change.set_entry_type(EntryType::EntryConfChange);

@@ -10,6 +10,8 @@ const MAGIC: u32 = u32::from_le_bytes(*b"OWR1");
 pub(super) const HEADER_BYTES: usize = 32;
 /// Frames begin at multiples of this.
 pub(super) const ALIGNMENT_BYTES: usize = 8;
+/// Empty parts of a segment are skipped in blocks of this size.
+const BLOCK_BYTES: usize = 4096;
 /// Longest payload. A `Ready` never holds more: the driver takes in less than a quarter of it per turn.
 pub(super) const MAX_PAYLOAD_BYTES: usize = 64 << 20;
 
@@ -76,10 +78,18 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed<'_> {
     Parsed::Record { header, payload, frame_bytes: frame_bytes(length) }
 }
 
+/// Whether anything but zeros is there.
+pub(super) fn has_content(bytes: &[u8]) -> bool {
+    bytes.chunks(BLOCK_BYTES).any(|block| !is_zero(block))
+}
+
 /// The highest `synced_up_to` of all whole records in `bytes`, wherever they begin.
 pub(super) fn highest_synced(bytes: &[u8]) -> Option<u64> {
+    let blocks = (0..bytes.len()).step_by(BLOCK_BYTES);
+    let written = blocks.filter(|at| !is_zero(&bytes[*at..bytes.len().min(at + BLOCK_BYTES)]));
+    let positions = written.flat_map(|at| (at..at + BLOCK_BYTES).step_by(ALIGNMENT_BYTES));
     let mut highest = None;
-    for at in (0..bytes.len()).step_by(ALIGNMENT_BYTES) {
+    for at in positions.take_while(|at| *at < bytes.len()) {
         if bytes[at..].starts_with(&MAGIC.to_le_bytes())
             && let Parsed::Record { header, .. } = parse(&bytes[at..])
         {
@@ -87,6 +97,10 @@ pub(super) fn highest_synced(bytes: &[u8]) -> Option<u64> {
         }
     }
     highest
+}
+
+fn is_zero(block: &[u8]) -> bool {
+    *block == [0; BLOCK_BYTES][..block.len()]
 }
 
 fn checksum(head: &[u8], payload: &[u8]) -> u32 {

@@ -59,7 +59,7 @@ fn recover_segment(
     }
     let mut segment = Segment { path: path.to_owned(), file, last_index: 0 };
     let end = replay(recovered, &mut segment, &bytes)?;
-    if bytes[end..].iter().any(|&byte| byte != 0) {
+    if frame::has_content(&bytes[end..]) {
         check_may_cut(path, &bytes, end, recovered.next_sequence, is_last)?;
         tracing::warn!(path = %path.display(), offset = end, "cut a torn tail off the metadata log");
     }
