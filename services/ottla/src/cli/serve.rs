@@ -89,7 +89,6 @@ fn dev_preset(dir: &std::path::Path) -> Vec<(String, String)> {
         set("process.roles", "controller,storage,gateway"),
         set("node.id", "1"),
         set("listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"),
-        set("advertised.listeners", "PLAINTEXT://localhost:9092"),
         set("ottla.storage.listener", "127.0.0.1:9094"),
         set("ottla.admin.listener", "127.0.0.1:9095"),
         set("ottla.http.listener", "127.0.0.1:9096"),

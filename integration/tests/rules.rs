@@ -1,0 +1,94 @@
+//! The table of replication rules in ARCHITECTURE.md: generated from the names of functions and tests, and checked.
+//!
+//! Invariant: a rule's function is called `rN_…` and its test `rN_…` too, so the table cannot promise what is not there.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Around the table.
+const BEGIN: &str = "<!-- rules -->\n";
+const END: &str = "<!-- /rules -->";
+
+/// Rules that have a function and a test today.
+const RULES: &[u32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 16, 17];
+
+/// A named function and its file.
+type Named = (String, String);
+
+#[derive(Default)]
+struct Rule {
+    functions: Vec<Named>,
+    tests: Vec<Named>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `rN_…` functions of all sources, each with whether the line above it makes it a test.
+fn rules() -> BTreeMap<u32, Rule> {
+    let listed = Command::new("git")
+        .args(["ls-files", "services/*.rs", "gateway/*.rs"])
+        .current_dir(root())
+        .output()
+        .expect("git runs");
+    let mut rules: BTreeMap<u32, Rule> = BTreeMap::new();
+    for file in String::from_utf8(listed.stdout).unwrap().lines() {
+        let Ok(text) = std::fs::read_to_string(root().join(file)) else { continue };
+        let mut above = "";
+        for line in text.lines() {
+            if let Some((rule, name)) = rule_of(line) {
+                let rule = rules.entry(rule).or_default();
+                let is_test = above.contains("test");
+                let list = if is_test { &mut rule.tests } else { &mut rule.functions };
+                list.push((name, file.to_owned()));
+            }
+            above = line.trim();
+        }
+    }
+    rules
+}
+
+fn rule_of(line: &str) -> Option<(u32, String)> {
+    let (_, rest) = line.split_once("fn r")?;
+    let (number, _) = rest.split_once('_')?;
+    let name: String =
+        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    Some((number.parse().ok()?, format!("r{name}")))
+}
+
+fn table(rules: &BTreeMap<u32, Rule>) -> String {
+    let mut text = "| rule | function | test |\n| --- | --- | --- |\n".to_owned();
+    for (number, rule) in rules {
+        let cell = |named: &[Named]| {
+            let cells: Vec<_> =
+                named.iter().map(|(name, file)| format!("`{name}` ({file})")).collect();
+            cells.join("<br>")
+        };
+        writeln!(text, "| R{number} | {} | {} |", cell(&rule.functions), cell(&rule.tests))
+            .unwrap();
+    }
+    text
+}
+
+#[test]
+fn the_table_of_rules_says_what_the_code_has() {
+    let rules = rules();
+    for number in RULES {
+        let rule = rules.get(number).unwrap_or_else(|| panic!("R{number} is nowhere"));
+        assert!(!rule.functions.is_empty(), "R{number} has no function");
+        assert!(!rule.tests.is_empty(), "R{number} has no test");
+    }
+    let path = root().join("ARCHITECTURE.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once(BEGIN).expect("ARCHITECTURE.md has the table's place");
+    let (found, tail) = rest.split_once(END).expect("ARCHITECTURE.md has the table's end");
+    let wanted = table(&rules);
+    if std::env::var_os("OTTLA_WRITE_RULES").is_some() {
+        std::fs::write(&path, format!("{head}{BEGIN}{wanted}{END}{tail}")).unwrap();
+        return;
+    }
+    assert_eq!(found, wanted, "stale: run with OTTLA_WRITE_RULES=1");
+}
