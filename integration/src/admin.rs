@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use ottla_proto::admin::v1 as proto;
 use ottla_proto::admin::v1::cluster_service_client::ClusterServiceClient;
 use ottla_proto::admin::v1::topic_service_client::TopicServiceClient;
@@ -15,6 +16,8 @@ const CALL_PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// Topics of one page.
 const PAGE_SIZE: i32 = 1_000;
+/// Calls that are made at a time where there are many.
+const CONCURRENT_CALLS: usize = 64;
 
 /// A connection to one controller's admin port.
 pub struct Admin {
@@ -62,6 +65,22 @@ impl Admin {
         });
         let answer = self.runtime.block_on(call)?.into_inner();
         answer.topic.ok_or_else(|| tonic::Status::internal("an answer without a topic"))
+    }
+
+    /// Changes a config of a topic so often: one event each, with nothing to do for anyone else.
+    pub fn churn(&self, topic: &str, times: u64) -> Result<(), tonic::Status> {
+        let call = |turn: u64| {
+            let mut client = TopicServiceClient::new(self.channel.clone());
+            let set = [("retention.ms".to_owned(), (1_000_000 + turn).to_string())];
+            let request = proto::AlterTopicConfigsRequest {
+                name: topic.to_owned(),
+                set: set.into(),
+                ..Default::default()
+            };
+            async move { client.alter_topic_configs(request).await.map(drop) }
+        };
+        let calls = futures::stream::iter((0..times).map(call)).buffer_unordered(CONCURRENT_CALLS);
+        self.runtime.block_on(calls.try_collect::<()>())
     }
 
     /// Names of all topics, by name.

@@ -14,6 +14,4 @@ pub mod process;
 pub mod records;
 #[cfg(feature = "sim")]
 pub mod sim;
-#[cfg(feature = "sim")]
-pub mod sim;
 pub mod wire;

@@ -90,7 +90,7 @@ impl Node {
         std::fs::write(&file, lines)?;
         let mut command = Command::new(ottla());
         command.arg("server").arg(&file).env("RUST_BACKTRACE", "1");
-        for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("OTEL_")) {
+        for (key, _) in std::env::vars().filter(|(key, _)| is_setting(key)) {
             command.env_remove(key);
         }
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
@@ -161,4 +161,9 @@ pub fn http_get(address: &str, path: &str) -> io::Result<(u16, String)> {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let status = status.ok_or_else(|| io::Error::other("not an HTTP answer"))?;
     Ok((status, body.to_owned()))
+}
+
+/// Whether a variable would configure the process.
+fn is_setting(variable: &str) -> bool {
+    variable.starts_with("OTEL_") || variable.starts_with("OTTLA_")
 }

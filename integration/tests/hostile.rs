@@ -16,11 +16,11 @@ fn hostile_bytes_on_every_port_cost_neither_a_process_nor_its_memory() {
     cluster.start();
     let ports = Ports::of(&cluster, &attack::cluster_id(&cluster));
     let sent = attack::claims(&ports, Depth::Quick).unwrap();
-    println!("{sent} frames with counts of 2^31-1");
+    println!("counts of 2^31-1: {sent:#?}");
     let faults = attack::faults(&mut cluster, RESIDENT_LIMIT_MB);
     assert!(faults.is_empty(), "after the counts of 2^31-1: {faults:#?}");
     let sent = attack::mutated(&ports, frames.unwrap_or(FRAMES), 1).unwrap();
-    println!("{sent} mutated frames");
+    println!("mutated frames: {sent:#?}");
     let faults = attack::faults(&mut cluster, RESIDENT_LIMIT_MB);
     assert!(faults.is_empty(), "after the mutated frames: {faults:#?}");
 }

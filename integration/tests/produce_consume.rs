@@ -100,10 +100,11 @@ fn records_outlive_a_restart_and_a_kill_of_a_storage_node_apart() {
 fn dev_serves_at_once_and_keeps_its_data() {
     let dir = tempfile::tempdir().unwrap();
     let (kafka, data) = (ports::free_port(), dir.path().join("data"));
-    let mut overrides = vec![format!(
+    let mut overrides = vec![format!("advertised.listeners=PLAINTEXT://127.0.0.1:{kafka}")];
+    overrides.push(format!(
         "listeners=PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{}",
         ports::free_port()
-    )];
+    ));
     for listener in ["storage", "admin", "http"] {
         overrides.push(format!("ottla.{listener}.listener=127.0.0.1:{}", ports::free_port()));
     }

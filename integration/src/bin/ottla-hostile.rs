@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ottla_integration::cluster::{Cluster, Shape};
-use ottla_integration::hostile::attack::{self, Depth, Ports};
+use ottla_integration::hostile::attack::{self, Depth, Ports, Report};
 
 /// Sends counts of 2³¹−1 in every API and version, then mutated frames to every port.
 #[derive(Debug, Parser)]
@@ -29,8 +29,9 @@ fn main() -> anyhow::Result<ExitCode> {
     cluster.start();
     let ports = Ports::of(&cluster, &attack::cluster_id(&cluster));
     let mut faults = 0;
-    let mut report = |what: &str, sent: u64, started: Instant, cluster: &mut Cluster| {
-        println!("{what}: {sent} frames in {:.0} s", started.elapsed().as_secs_f64());
+    let mut report = |what: &str, sent: Report, started: Instant, cluster: &mut Cluster| {
+        println!("{what}, in {:.0} s", started.elapsed().as_secs_f64());
+        sent.iter().for_each(|(port, tally)| println!("  {port}: {tally}"));
         for node in &mut cluster.nodes {
             let peak = node.process().peak_resident_mb();
             println!("  {}: at most {peak:.0} MB resident", node.name);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::admin::Admin;
 use crate::cluster::{Cluster, listener};
 use crate::hostile::grpc::{Caller, Method, admin_methods, controller_methods, storage_methods};
-use crate::hostile::session::Session;
+use crate::hostile::session::{Session, Tally};
 use crate::hostile::{CLAIMS, Dice, Sample, mutate, samples};
 use crate::node::Node;
 use crate::process::wait_until;
@@ -18,7 +18,7 @@ use crate::wire;
 /// The most memory that a process may ever hold under attack, in MB; the README states it.
 pub const RESIDENT_LIMIT_MB: f64 = 512.0;
 /// Connections of one client to a Kafka port at a time; they hide each other's waiting.
-const KAFKA_SESSIONS: u64 = 6;
+const KAFKA_SESSIONS: usize = 6;
 /// How long a cluster may take until it serves honest clients again.
 const RECOVERY_PATIENCE: Duration = Duration::from_secs(60);
 /// Begins an HTTP/2 connection: the preface, and settings that leave all as it is.
@@ -71,8 +71,11 @@ impl Ports {
     }
 }
 
-/// Counts of 2³¹−1 at every place of a body of every api and version, to the listener. How many frames.
-pub fn claims(ports: &Ports, depth: Depth) -> io::Result<u64> {
+/// What came of an attack, by port.
+pub type Report = Vec<(&'static str, Tally)>;
+
+/// Counts of 2³¹−1 at every place of a body of every api and version, to the listener.
+pub fn claims(ports: &Ports, depth: Depth) -> io::Result<Report> {
     let mut all = samples();
     if depth == Depth::Quick {
         all.dedup_by_key(|sample| (sample.key, sample.version));
@@ -80,64 +83,65 @@ pub fn claims(ports: &Ports, depth: Depth) -> io::Result<u64> {
     // One of a fixed-length count, one of a compact one.
     let claims: &'static [&[u8]] =
         if depth == Depth::Quick { &[CLAIMS[0], CLAIMS[3]] } else { &CLAIMS };
-    let share = |turn: u64| -> io::Result<u64> {
+    let share = |turn: usize| -> io::Result<Tally> {
         let mut session = Session::new(&ports.listener);
-        let mut sent = 0;
-        for sample in all.iter().skip(turn as usize).step_by(KAFKA_SESSIONS as usize) {
-            for frame in sample.claims(claims) {
-                session.send_frame(&frame)?;
-                sent += 1;
-            }
+        for sample in all.iter().skip(turn).step_by(KAFKA_SESSIONS) {
+            sample.claims(claims).try_for_each(|frame| session.send_frame(&frame))?;
         }
-        Ok(sent)
+        Ok(session.tally)
     };
-    in_threads(KAFKA_SESSIONS, share)
+    Ok(vec![("Kafka listener", in_threads(share)?)])
 }
 
 /// About `frames` mutated frames, shared out to all ports.
-pub fn mutated(ports: &Ports, frames: u64, seed: u64) -> io::Result<u64> {
+pub fn mutated(ports: &Ports, frames: u64, seed: u64) -> io::Result<Report> {
     let all = samples();
-    let kafka = |address: &str, share: u64, seed| {
-        let share = share.div_ceil(KAFKA_SESSIONS);
-        in_threads(KAFKA_SESSIONS, |turn| {
-            mutated_kafka(address, &all, share, Dice(seed ^ turn << 32))
-        })
+    let kafka = |address: &str, percent, seed| {
+        let share = frames * percent / 100 / KAFKA_SESSIONS as u64;
+        in_threads(|turn| mutated_kafka(address, &all, share, Dice(seed ^ (turn as u64) << 32)))
     };
-    let calls = |address: &str, methods: Vec<Method>, share: u64, seed: u64| {
-        mutated_calls(address, methods, share / 2, Dice(seed)).and_then(|sent| {
-            Ok(sent + mutated_bytes(address, &http2_seeds(), share / 2, Dice(seed))?)
-        })
+    // Half of it as messages of well-formed calls, half as bytes of connections.
+    let grpc = |address: &str, methods, seed| {
+        let share = frames * 4 / 100;
+        let calls = mutated_calls(address, methods, share, Dice(seed))?;
+        Ok([calls, mutated_bytes(address, &http2_seeds(), share, Dice(seed))?].into_iter().sum())
+    };
+    let http = |seed| {
+        let seeds: Vec<_> = HTTP_SEEDS.iter().map(|seed| seed.to_vec()).collect();
+        let share = frames * 11 / 100 / ports.http.len() as u64;
+        ports.http.iter().map(|http| mutated_bytes(http, &seeds, share, Dice(seed))).sum()
     };
     std::thread::scope(|scope| {
         let threads = [
-            scope.spawn(|| kafka(&ports.listener, frames * 35 / 100, seed)),
-            scope.spawn(|| kafka(&ports.node, frames * 30 / 100, seed + 1)),
-            scope.spawn(|| calls(&ports.admin, admin_methods(), frames * 8 / 100, seed + 2)),
-            scope.spawn(|| {
-                let methods = controller_methods(&ports.cluster_id);
-                calls(&ports.controller, methods, frames * 8 / 100, seed + 3)
-            }),
-            scope.spawn(|| calls(&ports.storage, storage_methods(1), frames * 8 / 100, seed + 4)),
-            scope.spawn(|| {
-                let seeds: Vec<_> = HTTP_SEEDS.iter().map(|seed| seed.to_vec()).collect();
-                let share = frames * 11 / 100 / ports.http.len() as u64;
-                let send = |http: &String| mutated_bytes(http, &seeds, share, Dice(seed + 5));
-                ports.http.iter().map(send).sum()
-            }),
+            ("Kafka listener", scope.spawn(|| kafka(&ports.listener, 35, seed))),
+            ("node port", scope.spawn(|| kafka(&ports.node, 30, seed + 1))),
+            ("admin gRPC", scope.spawn(|| grpc(&ports.admin, admin_methods(), seed + 2))),
+            (
+                "controller gRPC",
+                scope.spawn(|| {
+                    grpc(&ports.controller, controller_methods(&ports.cluster_id), seed + 3)
+                }),
+            ),
+            ("storage gRPC", scope.spawn(|| grpc(&ports.storage, storage_methods(1), seed + 4))),
+            ("HTTP", scope.spawn(|| http(seed + 5))),
         ];
-        threads.into_iter().map(|thread| thread.join().expect("an attacker does not panic")).sum()
+        let join = |(port, thread): (_, std::thread::ScopedJoinHandle<'_, io::Result<Tally>>)| {
+            Ok((port, thread.join().expect("an attacker does not panic")?))
+        };
+        threads.into_iter().map(join).collect()
     })
 }
 
-fn in_threads(count: u64, work: impl Fn(u64) -> io::Result<u64> + Sync) -> io::Result<u64> {
+fn in_threads(work: impl Fn(usize) -> io::Result<Tally> + Sync) -> io::Result<Tally> {
     std::thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = (0..count).map(|turn| scope.spawn(move || work(turn))).collect();
+        let start = |turn| scope.spawn(move || work(turn));
+        let threads: Vec<_> = (0..KAFKA_SESSIONS).map(start).collect();
         threads.into_iter().map(|thread| thread.join().expect("an attacker does not panic")).sum()
     })
 }
 
-fn mutated_kafka(address: &str, all: &[Sample], frames: u64, mut dice: Dice) -> io::Result<u64> {
+fn mutated_kafka(address: &str, all: &[Sample], frames: u64, mut dice: Dice) -> io::Result<Tally> {
     let mut session = Session::new(address);
     for _ in 0..frames {
         let mut frame = all[dice.below(all.len())].frame.clone();
@@ -153,17 +157,22 @@ fn mutated_kafka(address: &str, all: &[Sample], frames: u64, mut dice: Dice) -> 
         length.extend_from_slice(&frame);
         session.send(&length, true)?;
     }
-    Ok(frames)
+    Ok(session.tally)
 }
 
-fn mutated_bytes(address: &str, seeds: &[Vec<u8>], count: u64, mut dice: Dice) -> io::Result<u64> {
+fn mutated_bytes(
+    address: &str,
+    seeds: &[Vec<u8>],
+    count: u64,
+    mut dice: Dice,
+) -> io::Result<Tally> {
     let mut session = Session::new(address);
     for _ in 0..count {
         let mut bytes = seeds[dice.below(seeds.len())].clone();
         mutate(&mut bytes, &mut dice);
         session.send(&bytes, dice.below(2) == 0)?;
     }
-    Ok(count)
+    Ok(session.tally)
 }
 
 fn mutated_calls(
@@ -171,15 +180,15 @@ fn mutated_calls(
     methods: Vec<Method>,
     count: u64,
     mut dice: Dice,
-) -> io::Result<u64> {
+) -> io::Result<Tally> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let caller = Caller::new(address, methods);
-        let mut sent = 0;
-        while sent < count {
-            sent += caller.call(&mut dice).await as u64;
+        let mut tally = Tally::default();
+        for _ in 0..count {
+            tally.count(caller.call(&mut dice).await);
         }
-        Ok(sent)
+        Ok(tally)
     })
 }
 

@@ -11,6 +11,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::hostile::session::Outcome;
 use crate::hostile::{Dice, mutate};
 
 /// How long a call is waited for.
@@ -156,8 +157,8 @@ impl Caller {
         Self { channel: endpoint.connect_lazy(), methods }
     }
 
-    /// One call of one to four messages, the first of which is often a valid one. How many messages that were.
-    pub async fn call(&self, dice: &mut Dice) -> usize {
+    /// One call of one to four messages, the first of which is often a valid one. Closed: it was refused as a whole.
+    pub async fn call(&self, dice: &mut Dice) -> Outcome {
         let method = &self.methods[dice.below(self.methods.len())];
         let mut messages = Vec::new();
         if !method.seeds.is_empty() && dice.below(2) == 0 {
@@ -166,10 +167,12 @@ impl Caller {
         for _ in 0..=dice.below(3) {
             messages.push(Bytes::from(method.message(dice)));
         }
-        let count = messages.len();
-        // How the call ends says nothing: what counts is that the process goes on.
-        let _ = tokio::time::timeout(CALL_PATIENCE, self.exchange(method.path, messages)).await;
-        count
+        let call = self.exchange(method.path, messages);
+        match tokio::time::timeout(CALL_PATIENCE, call).await {
+            Ok(Ok(())) => Outcome::Answered,
+            Ok(Err(_)) => Outcome::Closed,
+            Err(_) => Outcome::Silent,
+        }
     }
 
     async fn exchange(

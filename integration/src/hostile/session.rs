@@ -29,20 +29,66 @@ pub enum Outcome {
     Silent,
 }
 
+/// How often what came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// [`Outcome::Answered`].
+    pub answered: u64,
+    /// [`Outcome::Closed`].
+    pub closed: u64,
+    /// [`Outcome::Silent`].
+    pub silent: u64,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answered => self.answered += 1,
+            Outcome::Closed => self.closed += 1,
+            Outcome::Silent => self.silent += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn sent(self) -> u64 {
+        self.answered + self.closed + self.silent
+    }
+}
+
+impl std::iter::Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            answered: sum.answered + one.answered,
+            closed: sum.closed + one.closed,
+            silent: sum.silent + one.silent,
+        })
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { answered, closed, silent } = self;
+        write!(f, "{} sent: {answered} answered, {closed} closed, {silent} silent", self.sent())
+    }
+}
+
 /// A hostile client of one port.
 pub struct Session {
     address: String,
     stream: Option<TcpStream>,
+    /// What came of everything so far.
+    pub tally: Tally,
 }
 
 impl Session {
     /// A client of `host:port`, not connected yet.
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), stream: None }
+        Self { address: address.to_owned(), stream: None, tally: Tally::default() }
     }
 
     /// Sends bytes and waits a moment. With `ends`, says that no more will follow, so that an unfinished frame is one.
-    pub fn send(&mut self, bytes: &[u8], ends: bool) -> io::Result<Outcome> {
+    pub fn send(&mut self, bytes: &[u8], ends: bool) -> io::Result<()> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.connect()?,
@@ -56,11 +102,12 @@ impl Session {
         if outcome == Outcome::Answered && !ends {
             self.stream = Some(stream);
         }
-        Ok(outcome)
+        self.tally.count(outcome);
+        Ok(())
     }
 
     /// Sends a frame with its length in front.
-    pub fn send_frame(&mut self, frame: &[u8]) -> io::Result<Outcome> {
+    pub fn send_frame(&mut self, frame: &[u8]) -> io::Result<()> {
         let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
         let mut bytes = length.to_be_bytes().to_vec();
         bytes.extend_from_slice(frame);
