@@ -24,7 +24,7 @@ struct Rule {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("integration/ has a parent").to_owned()
 }
 
 /// `rN_…` functions of all sources, each with whether the line above it makes it a test.
@@ -35,7 +35,7 @@ fn rules() -> BTreeMap<u32, Rule> {
         .output()
         .expect("git runs");
     let mut rules: BTreeMap<u32, Rule> = BTreeMap::new();
-    for file in String::from_utf8(listed.stdout).unwrap().lines() {
+    for file in String::from_utf8(listed.stdout).expect("paths are UTF-8").lines() {
         let Ok(text) = std::fs::read_to_string(root().join(file)) else { continue };
         let mut above = "";
         for line in text.lines() {

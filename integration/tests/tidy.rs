@@ -58,7 +58,7 @@ const COMPOSERS: &[&str] = &["ottla", "ottla-integration"];
 const EMPTY_NAMES: &[&str] = &["mod", "util", "utils", "common", "helpers", "manager", "misc"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("integration/ has a parent").to_owned()
 }
 
 fn tracked(pattern: &str) -> Vec<PathBuf> {
@@ -68,7 +68,7 @@ fn tracked(pattern: &str) -> Vec<PathBuf> {
         .output()
         .expect("git runs");
     assert!(output.status.success(), "git ls-files failed");
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("paths are UTF-8");
     let files: Vec<_> =
         text.lines().map(|line| root().join(line)).filter(|path| path.exists()).collect();
     assert!(!files.is_empty(), "no file matches {pattern}");

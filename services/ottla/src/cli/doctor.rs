@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ottla_runtime::seams::{Clock as _, RealClock};
 use ottla_types::TraceParent;
 use rskafka::client::partition::{Compression, PartitionClient};
 use serde::Serialize;
@@ -136,10 +137,10 @@ async fn record_checks(
     let value = format!("ottla doctor {:032x}", trace.trace_id).into_bytes();
     let headers = BTreeMap::from([("traceparent".to_owned(), trace.to_string().into_bytes())]);
     let sent = record(None, value.clone(), headers);
-    let started = std::time::Instant::now();
+    let clock = RealClock::new();
     let produced = partition.produce(vec![sent], Compression::NoCompression).await;
     let produced = produced.map_err(|error| kafka.failure(&error))?;
-    let took = started.elapsed();
+    let took = clock.monotonic();
     let offset = produced.first().copied().unwrap_or(-1);
     let place = format!("{topic}-0 at offset {offset}, acknowledged after {}", human(took));
     let mut checks = vec![Check::new("produce", offset >= 0, place)];

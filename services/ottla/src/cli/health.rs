@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ottla_runtime::seams::{HostPort, Net as _, RealNet};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Rows};
@@ -60,7 +60,8 @@ pub(super) async fn run(args: HealthArgs, format: Format) -> Result<(), Failure>
 }
 
 async fn ask(address: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
+    let host_port: HostPort = address.parse().map_err(std::io::Error::other)?;
+    let mut stream = RealNet.connect(&host_port).await?;
     let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
