@@ -1,16 +1,21 @@
 //! Producer state between its two forms: what a replica remembers, and Kafka's snapshot with the batches behind it.
 //!
-//! Invariant: what is rebuilt after a restart refuses the same duplicates of each producer's last batch, and of every batch since
-//! the newest snapshot.
+//! Invariant: what is rebuilt after a restart refuses the same duplicates as before: Kafka's snapshot holds the last batch of each
+//! producer only, so those before it are read from the log, as far back as a client in flight can reach.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ottla_log_format::BatchHeader;
 use ottla_log_format::producer_snapshot::ProducerEntry;
+use ottla_partition::producers::REMEMBERED_BATCHES;
 use ottla_partition::{Batch, BatchMemory, OpenTransactions, Producer, Producers};
 use ottla_types::{Offset, ProducerId, TimestampMs};
 
-use crate::log::{Files, PartitionLog, ProducersError};
+use crate::log::{Files, LoadedProducers, PartitionLog, ProducersError};
+
+/// Offsets before a snapshot in which the last five batches of its producers are looked for, at least. Other producers' batches
+/// may lie between them.
+const LOOK_BACK_OFFSETS: i64 = 1_000;
 
 /// What a snapshot says of these producers.
 pub(crate) fn snapshot_entries(producers: &Producers) -> Vec<ProducerEntry> {
@@ -72,12 +77,47 @@ pub(crate) fn rebuild(
         }
     }
     let open = OpenTransactions::default();
-    log.for_each_batch(files, loaded.offset, &mut |header, _| {
-        if let Some((producer, memory)) = memory_of(header) {
+    let mut earlier: BTreeMap<ProducerId, Vec<BatchMemory>> = BTreeMap::new();
+    log.for_each_batch(files, look_back_from(log, &loaded), &mut |header, _| {
+        let Some((producer, memory)) = memory_of(header) else { return };
+        if memory.base_offset >= loaded.offset {
             producers.replay(&producer, memory, now, &open);
+        } else if producers.get(producer.id).is_some_and(|known| known.epoch == producer.epoch) {
+            earlier.entry(producer.id).or_default().push(memory);
         }
     })?;
+    for (id, batches) in earlier {
+        remember_earlier(&mut producers, id, &batches);
+    }
     Ok(producers)
+}
+
+/// From where on batches are read: before the snapshot's offset where it names producers.
+fn look_back_from(log: &PartitionLog, loaded: &LoadedProducers) -> Offset {
+    let widest = loaded.entries.iter().map(|entry| i64::from(entry.offset_delta) + 1).max();
+    let Some(widest) = widest else { return loaded.offset };
+    let back = LOOK_BACK_OFFSETS.max(widest.saturating_mul(REMEMBERED_BATCHES as i64));
+    loaded.offset.plus(-back.min(loaded.offset.0)).max(log.log_start())
+}
+
+/// Puts batches from before the snapshot in front of what is remembered of a producer, as long as they fit without a gap.
+fn remember_earlier(producers: &mut Producers, id: ProducerId, batches: &[BatchMemory]) {
+    let Some(mut producer) = producers.get(id).cloned() else { return };
+    for batch in batches.iter().rev() {
+        let Some(first) =
+            producer.batches.front().filter(|_| producer.batches.len() < REMEMBERED_BATCHES)
+        else {
+            break;
+        };
+        if batch.last_offset >= first.base_offset {
+            continue;
+        }
+        if batch.last_sequence.plus(1) != first.first_sequence {
+            break;
+        }
+        producer.batches.push_front(*batch);
+    }
+    producers.restore(id, producer);
 }
 
 fn memory_of(header: &BatchHeader) -> Option<(ottla_partition::BatchProducer, BatchMemory)> {

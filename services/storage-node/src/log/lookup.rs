@@ -164,6 +164,21 @@ impl PartitionLog {
         Ok(entry.map(|entry| entry.position as u64))
     }
 
+    /// Where a batch begins that is not behind `offset`, as far as the index helps; the front where it lies.
+    pub(super) fn position_before(
+        &self,
+        files: &mut Files,
+        open: &OpenSegment,
+        offset: Offset,
+    ) -> Result<u64, LookupError> {
+        let Some(relative) = open.segment.relative(offset) else { return Ok(0) };
+        let entry =
+            self.find_offset_entry(files, open.index, |entry| entry.relative_offset <= relative)?;
+        let Some(entry) = entry else { return Ok(0) };
+        let is_true = is_true(open, entry).map_err(|e| self.scan_error(open.segment.base, e))?;
+        Ok(if is_true { entry.position as u64 } else { 0 })
+    }
+
     fn find_offset_entry(
         &self,
         files: &mut Files,

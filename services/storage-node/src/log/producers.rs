@@ -132,7 +132,8 @@ impl PartitionLog {
             }
             let open = self.open_segment(files, index)?;
             let base = open.segment.base;
-            let mut headers = Headers::new(&*open.file, 0, u64::from(open.segment.size));
+            let position = self.position_before(files, &open, from)?;
+            let mut headers = Headers::new(&*open.file, position, u64::from(open.segment.size));
             while let Some(found) = headers.next().map_err(|error| self.scan_error(base, error))? {
                 if found.header.last_offset() < from {
                     continue;
