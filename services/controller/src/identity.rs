@@ -1,7 +1,7 @@
 //! Whose a metadata directory is, and which cluster it belongs to.
 //!
 //! A directory gets its id before its cluster is known: the quorum of a new cluster meets first, and its first leader draws the
-//! cluster's id. Until `meta.properties` can be written, the directory id stands in the list of members, bound to this node.
+//! cluster's id. Until `meta.properties` can be written, the directory id stands in the list of members.
 //!
 //! Invariant: a directory id is durable before anybody hears of it, and never changes. A directory of another node or cluster is
 //! refused by name.
@@ -62,11 +62,11 @@ pub(crate) fn identify(
         return Ok(Identity { directory: meta.directory_id, cluster_id: Some(meta.cluster_id) });
     }
     let mut members = Directories::open(seams.disk.clone(), members_dir)?;
-    let directory = match members.get(node) {
+    let directory = match members.own() {
         Some(directory) => directory,
         None => {
             let drawn = DirectoryId(Uuid::from_random(seams.rng.next_u128()));
-            members.bind(node, drawn)?;
+            members.set_own(drawn)?;
             drawn
         }
     };

@@ -12,6 +12,7 @@ mod health;
 mod inbox;
 mod install;
 mod leadership;
+mod membership;
 mod receive;
 mod settings;
 mod snapshot;
@@ -77,6 +78,7 @@ pub struct Driver {
     snapshot: snapshot::Schedule,
     time: Time,
     health: health::Health,
+    membership: membership::Membership,
     /// Set once the member was asked to stop.
     stopping: Option<stop::Stopping>,
 }
@@ -122,7 +124,7 @@ impl Driver {
             let durability = if ready.must_sync() { Durability::Synced } else { Durability::Later };
             self.persist(batch, durability)?;
             self.send(ready.take_persisted_messages());
-            self.install(installed);
+            self.install(installed)?;
             let committed = ready.take_committed_entries();
             let mut light = self.raft.advance_append(ready);
             self.apply(committed)?;
@@ -131,7 +133,7 @@ impl Driver {
             self.raft.advance_apply();
             self.after_apply()?;
         }
-        Ok(())
+        self.take_snapshot_if_due()
     }
 
     /// One write for all that a `Ready` needs to be durable.
@@ -162,7 +164,7 @@ impl Driver {
         }
         for (node, envelopes) in envelopes {
             if !self.sender.send(node, envelopes) {
-                self.raft.report_unreachable(super::peers::raft_id(node));
+                self.report_unreachable(node);
             }
         }
     }
@@ -191,7 +193,8 @@ impl Driver {
         self.time.next_tick = self.time.next_tick.max(now);
         if now >= self.time.next_greeting {
             self.time.next_greeting = now + GREETING_INTERVAL;
-            self.peers.strangers().into_iter().for_each(|node| self.greet(node));
+            self.greet_strangers();
+            self.tend_members()?;
         }
         if now >= self.time.last_commit_sync + COMMIT_SYNC_INTERVAL {
             self.time.last_commit_sync = now;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
-use ottla_types::MetadataOffset;
+use ottla_types::{DirectoryId, MetadataOffset, NodeId};
 use raft::eraftpb::{ConfState, SnapshotMetadata};
 
 use format::{checksum, decode, encode_head};
@@ -36,6 +36,8 @@ pub struct SnapshotHead {
     pub position: Position,
     /// The members at that position.
     pub conf_state: ConfState,
+    /// Later disks of nodes that are or were members, by which their raft ids are known (P5).
+    pub later_disks: Vec<(NodeId, DirectoryId)>,
     /// Metadata offset of the image.
     pub offset: MetadataOffset,
     /// Hash of the image (P3): compared after decoding.

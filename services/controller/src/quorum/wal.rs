@@ -14,6 +14,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
@@ -96,6 +97,8 @@ pub struct Wal {
     /// Commit index that is durable (P2).
     durable_commit: u64,
     snapshot: Option<SnapshotMetadata>,
+    /// A peer needs a newer snapshot than there is.
+    wants_snapshot: Cell<bool>,
 }
 
 impl Wal {
@@ -113,6 +116,7 @@ impl Wal {
             durable_commit: recovered.log.hard_state.commit,
             log: recovered.log,
             snapshot: None,
+            wants_snapshot: Cell::new(false),
         };
         // Writing always begins in a segment of its own: whatever a crash left behind the cut is never written over.
         wal.begin_segment(0)?;
@@ -149,9 +153,19 @@ impl Wal {
         self.durable_commit
     }
 
+    /// Says who the members are at the position that raft begins at.
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.log.conf_state = conf_state;
+    }
+
     /// Names the snapshot that peers get when they need one.
     pub fn set_snapshot(&mut self, metadata: SnapshotMetadata) {
         self.snapshot = Some(metadata);
+    }
+
+    /// Whether a peer needed a newer snapshot than there is, since this was last asked.
+    pub fn take_snapshot_wish(&self) -> bool {
+        self.wants_snapshot.take()
     }
 
     /// Writes a batch in one piece. After an error the log must not be used any more (R16).

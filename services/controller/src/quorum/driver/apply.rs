@@ -21,8 +21,10 @@ impl Driver {
     }
 
     fn apply_entry(&mut self, entry: Entry) -> Result<(), Stop> {
-        if entry.get_entry_type() != EntryType::EntryNormal {
-            return Err(Stop::UnknownEntry { index: entry.index });
+        match entry.get_entry_type() {
+            EntryType::EntryNormal => {}
+            EntryType::EntryConfChangeV2 => return self.apply_members(&entry),
+            EntryType::EntryConfChange => return Err(Stop::UnknownEntry { index: entry.index }),
         }
         if entry.data.is_empty() {
             // A new leader's first entry.
@@ -65,8 +67,7 @@ impl Driver {
     /// What is due once raft knows what was applied.
     pub(super) fn after_apply(&mut self) -> Result<(), Stop> {
         self.note_role();
-        self.become_ready_to_decide()?;
-        self.take_snapshot_if_due()
+        self.become_ready_to_decide()
     }
 }
 

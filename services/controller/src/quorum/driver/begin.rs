@@ -2,19 +2,21 @@
 //!
 //! Invariant: nothing is sent before all of it is read and checked. A snapshot that the log never heard of is not the state (P4).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use ottla_metadata::{Image, codec};
 use ottla_runtime::Seams;
+use ottla_types::NodeId;
 use raft::RawNode;
 use raft::eraftpb::ConfState;
 
 use super::health::Health;
+use super::membership::Membership;
 use super::settings::raft_config;
 use super::snapshot::Schedule;
 use super::{Driver, Inbox, QuorumConfig, Stop, Time};
-use crate::quorum::peers::{Peers, raft_id};
+use crate::quorum::peers::{Peers, first_node};
 use crate::quorum::published::Publisher;
 use crate::quorum::raft_log;
 use crate::quorum::snapshots::{Snapshot, SnapshotError, Snapshots};
@@ -40,13 +42,19 @@ impl Driver {
         if config.voters.iter().all(|voter| voter.node != config.node) {
             return Err(Stop::NotAVoter(config.node));
         }
-        let peers = Peers::open(seams.disk.clone(), &config.dir, &config)?;
+        let mut peers = Peers::open(seams.disk.clone(), &config.dir, &config)?;
+        if peers.is_removed() {
+            return Err(Stop::Removed);
+        }
         let mut wal = Wal::open(seams.disk.clone(), &config.dir.join("log"))?;
-        check_voters(&mut wal, &peers)?;
+        if wal.is_new() {
+            begin_log(&mut wal, &peers)?;
+        }
         let snapshots = Snapshots::open(seams.disk.clone(), &config.dir.join("snapshots"))?;
-        let (image, position) = newest_image(&snapshots, &mut wal)?;
+        let (image, position) = newest_image(&snapshots, &mut wal, &mut peers)?;
+        check_voters(&wal, &peers)?;
         let raft = RawNode::new(
-            &raft_config(raft_id(config.node), position.index, config.election_ticks()),
+            &raft_config(peers.own_id(), position.index, config.election_ticks()),
             wal,
             &raft_log::logger(),
         )
@@ -74,6 +82,7 @@ impl Driver {
             snapshot,
             time: Time { next_tick: now + super::TICK, last_commit_sync: now, next_greeting: now },
             health: Health::default(),
+            membership: Membership::default(),
             stopping: None,
         };
         driver.publisher.restart_from(&driver.committed, driver.applied_index);
@@ -89,7 +98,7 @@ impl Driver {
 
     /// The only voter needs nobody's vote, and does not wait for a time-out.
     pub(super) fn begin(&mut self) -> Result<(), Stop> {
-        if self.config.voters.len() == 1 {
+        if self.config.voters.len() == 1 && !self.peers.is_later() {
             self.raft.campaign().map_err(|error| Stop::Raft(error.to_string()))?;
             self.note_role();
         }
@@ -97,28 +106,35 @@ impl Driver {
     }
 }
 
-/// The voters of a new log are those of the configuration; later both must agree.
-fn check_voters(wal: &mut Wal, peers: &Peers) -> Result<(), Stop> {
-    let configured = peers.raft_ids();
-    if wal.is_new() {
-        let conf_state = Some(ConfState::from((configured, vec![])));
-        wal.append(Batch { conf_state, ..Batch::default() }, Durability::Synced)?;
+/// The members of a new quorum are the first disks of the configured voters: for a later disk too, which finds itself among them
+/// only further on in the log.
+fn begin_log(wal: &mut Wal, peers: &Peers) -> Result<(), Stop> {
+    let conf_state = Some(ConfState::from((peers.first_ids(), vec![])));
+    Ok(wal.append(Batch { conf_state, ..Batch::default() }, Durability::Synced)?)
+}
+
+/// The configuration must name the nodes that the log and its snapshots name.
+fn check_voters(wal: &Wal, peers: &Peers) -> Result<(), Stop> {
+    let conf_state = wal.conf_state();
+    let ids = conf_state.voters.iter().chain(&conf_state.learners);
+    let stored: BTreeSet<_> =
+        ids.filter_map(|id| peers.node(*id).or_else(|| first_node(*id))).collect();
+    if stored == *peers.voters() {
         return Ok(());
     }
-    let mut stored = wal.conf_state().voters.clone();
-    stored.sort_unstable();
-    if stored == configured {
-        return Ok(());
-    }
-    let names = |ids: &[u64]| {
-        let names: Vec<String> = ids.iter().map(|id| (id - 1).to_string()).collect();
+    let names = |nodes: &BTreeSet<NodeId>| {
+        let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
         names.join(", ")
     };
-    Err(Stop::OtherVoters { configured: names(&configured), stored: names(&stored) })
+    Err(Stop::OtherVoters { configured: names(peers.voters()), stored: names(&stored) })
 }
 
 /// The newest snapshot that the log knows and that can be read; an empty image where the log goes back to its beginning.
-fn newest_image(snapshots: &Snapshots, wal: &mut Wal) -> Result<(Image, Position), Stop> {
+fn newest_image(
+    snapshots: &Snapshots,
+    wal: &mut Wal,
+    peers: &mut Peers,
+) -> Result<(Image, Position), Stop> {
     let (start, commit) = (wal.start(), wal.hard_state().commit);
     for position in snapshots.list()? {
         if position.index > commit {
@@ -135,6 +151,11 @@ fn newest_image(snapshots: &Snapshots, wal: &mut Wal) -> Result<(Image, Position
         match read_image(snapshots, position) {
             Ok((snapshot, image)) => {
                 wal.set_snapshot(snapshot.head.metadata());
+                // Raft begins with the members of the position that it begins at; later changes are applied again.
+                wal.set_conf_state(snapshot.head.conf_state.clone());
+                for (node, directory) in snapshot.head.later_disks {
+                    peers.learn(node, directory)?;
+                }
                 return Ok((image, position));
             }
             Err(error @ SnapshotError::Io { .. }) => return Err(error.into()),

@@ -7,7 +7,6 @@ use ottla_api::controller::{QuorumMember, QuorumRole, QuorumStatus};
 use ottla_types::{NodeId, Term};
 use raft::StateRole;
 
-use super::super::peers::raft_id;
 use super::Driver;
 
 /// A peer's refused messages are logged once in this time.
@@ -16,15 +15,16 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 /// What was heard, and when.
 #[derive(Default)]
 pub(super) struct Health {
-    last_heard: BTreeMap<NodeId, Duration>,
+    /// By raft id.
+    last_heard: BTreeMap<u64, Duration>,
     last_complaint: BTreeMap<NodeId, Duration>,
     leader: Option<(NodeId, u64)>,
     elections: u64,
 }
 
 impl Health {
-    pub(super) fn heard(&mut self, from: NodeId, now: Duration) {
-        self.last_heard.insert(from, now);
+    pub(super) fn heard(&mut self, raft_id: u64, now: Duration) {
+        self.last_heard.insert(raft_id, now);
     }
 
     pub(super) fn may_complain(&mut self, about: NodeId, now: Duration) -> bool {
@@ -45,6 +45,11 @@ impl Health {
             self.leader = Some((leader, term));
             self.elections += 1;
         }
+    }
+
+    /// When a member was last heard.
+    pub(super) fn last_heard(&self, raft_id: u64) -> Option<Duration> {
+        self.last_heard.get(&raft_id).copied()
     }
 
     /// When the last of the latest `count` peers was heard.
@@ -96,7 +101,7 @@ impl Driver {
                 }
                 self.health.heard_from(others_of_majority)
             }
-            (_, Some(leader)) => self.health.last_heard.get(&leader).copied().unwrap_or_default(),
+            (_, Some(_)) => self.health.last_heard(self.raft.raft.leader_id).unwrap_or_default(),
             (_, None) => self.health.heard_from(1),
         };
         let silence = self.seams.clock.monotonic().saturating_sub(heard);
@@ -109,8 +114,9 @@ impl Driver {
             if node == self.config.node {
                 return Some(self.raft.raft.raft_log.persisted);
             }
-            let progress = self.raft.raft.prs().get(raft_id(node));
-            progress.filter(|_| leads).map(|progress| progress.matched)
+            let progress = |id| self.raft.raft.prs().get(id).map(|progress| progress.matched);
+            let best = self.peers.ids_of(node).into_iter().filter_map(progress).max();
+            best.filter(|_| leads)
         };
         let member = |voter: &super::Voter| QuorumMember {
             node: voter.node,

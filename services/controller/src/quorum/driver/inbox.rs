@@ -38,7 +38,7 @@ pub enum PeerInput {
     /// Whether a snapshot reached a peer (P6).
     SnapshotSent {
         /// The peer.
-        node: NodeId,
+        raft_id: u64,
         /// Whether it took it.
         taken: bool,
     },

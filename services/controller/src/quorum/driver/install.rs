@@ -62,8 +62,11 @@ impl Driver {
     }
 
     /// The snapshot is durable and the log begins after it: now it is the state.
-    pub(super) fn install(&mut self, installed: Option<Received>) {
-        let Some(installed) = installed else { return };
+    pub(super) fn install(&mut self, installed: Option<Received>) -> Result<(), Stop> {
+        let Some(installed) = installed else { return Ok(()) };
+        for (node, directory) in &installed.snapshot.head.later_disks {
+            self.peers.learn(*node, *directory)?;
+        }
         let position = installed.position();
         self.raft.mut_store().set_snapshot(installed.snapshot.head.metadata());
         tracing::info!(index = position.index, offset = %installed.image.offset, "installed a metadata snapshot");
@@ -74,5 +77,6 @@ impl Driver {
         self.unreleased.clear();
         self.store.rebuild(&self.committed);
         self.publisher.restart_from(&self.committed, position.index);
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use ottla_types::NodeId;
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, MessageType};
 
-use super::super::peers::{EnvelopeFault, LogBounds, Opened, check_message, raft_id};
+use super::super::peers::{EnvelopeFault, LogBounds, Opened, check_message, is_later};
 use super::install::Received;
 use super::{Driver, PeerInput, Stop};
 use ottla_api::raft::RaftEnvelope;
@@ -22,12 +22,12 @@ impl Driver {
                     // The sender may be gone.
                     _ = taken.send(outcome);
                 }
-                PeerInput::SnapshotSent { node, taken } => {
+                PeerInput::SnapshotSent { raft_id, taken } => {
                     let status =
                         if taken { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
-                    self.raft.report_snapshot(raft_id(node), status);
+                    self.raft.report_snapshot(raft_id, status);
                 }
-                PeerInput::Unreachable(node) => self.raft.report_unreachable(raft_id(node)),
+                PeerInput::Unreachable(node) => self.report_unreachable(node),
                 PeerInput::SnapshotWritten(outcome) => self.snapshot_written(outcome)?,
                 PeerInput::Status(answer) => {
                     // Whoever gave up waiting needs no answer.
@@ -74,6 +74,10 @@ impl Driver {
             let raft = &self.raft.raft;
             let (leader, term) = (raft.leader_id, raft.term);
             if let Opened::Message(message) = &opened {
+                // A later disk may be a member of which this one has not heard yet; a first disk that is none was replaced.
+                if raft.prs().get(message.from).is_none() && !is_later(message.from) {
+                    return Err(EnvelopeFault::Replaced(envelope.from));
+                }
                 let last_index = raft.raft_log.last_index();
                 check_message(message, LogBounds { last_index, leader, term })?;
             }
@@ -81,7 +85,7 @@ impl Driver {
         });
         match opened {
             Ok(Opened::Message(message)) => {
-                self.health.heard(envelope.from, self.seams.clock.monotonic());
+                self.health.heard(envelope.from_raft_id, self.seams.clock.monotonic());
                 Ok(Some(*message))
             }
             Ok(Opened::Hello { wants_answer }) => {
@@ -90,15 +94,34 @@ impl Driver {
                 }
                 Ok(None)
             }
-            Err(EnvelopeFault::Directories(error)) => Err(error.into()),
-            Err(fault) => {
+            Ok(Opened::Newcomer(directory)) => {
                 let now = self.seams.clock.monotonic();
-                if self.health.may_complain(envelope.from, now) {
-                    tracing::warn!(from = %envelope.from, "refused a message of the quorum: {fault}");
-                }
+                self.membership.newcomer(envelope.from, directory, now);
                 Ok(None)
             }
+            Err(EnvelopeFault::Directories(error)) => Err(error.into()),
+            Err(fault) => self.refuse(envelope, &fault).map(|()| None),
         }
+    }
+
+    fn refuse(&mut self, envelope: &RaftEnvelope, fault: &EnvelopeFault) -> Result<(), Stop> {
+        if let EnvelopeFault::OurDirectory { .. } = fault {
+            self.our_disk_is_new()?;
+        }
+        let now = self.seams.clock.monotonic();
+        if self.health.may_complain(envelope.from, now) {
+            tracing::warn!(from = %envelope.from, "refused a message of the quorum: {fault}");
+            if let EnvelopeFault::OtherDirectory { .. } | EnvelopeFault::Replaced(_) = fault {
+                // So that it learns that its disk is not the one that we know.
+                self.greet(envelope.from);
+            }
+        }
+        Ok(())
+    }
+
+    /// P6: none of a node's disks can be reached.
+    pub(super) fn report_unreachable(&mut self, node: NodeId) {
+        self.peers.ids_of(node).into_iter().for_each(|id| self.raft.report_unreachable(id));
     }
 
     /// P8: makes this member's directory known to a peer.

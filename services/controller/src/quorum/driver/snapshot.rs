@@ -11,7 +11,6 @@ use raft::Storage;
 use raft::eraftpb::Message;
 
 use super::{Driver, PeerInput, SnapshotPolicy, Stop};
-use crate::quorum::peers::raft_id;
 use crate::quorum::snapshots::{Snapshot, SnapshotError, SnapshotHead};
 use crate::quorum::wal::Position;
 use crate::transport::SnapshotTransfer;
@@ -43,10 +42,11 @@ impl Schedule {
 }
 
 impl Driver {
-    /// Begins a snapshot after so many events.
+    /// Begins a snapshot after so many events, or where a peer needs a newer one than there is.
     pub(super) fn take_snapshot_if_due(&mut self) -> Result<(), Stop> {
         let now = self.seams.clock.monotonic();
-        if !self.snapshot.is_due(&self.committed, now, &self.config.snapshots) {
+        let is_wanted = self.raft.store().take_snapshot_wish() && !self.snapshot.is_writing;
+        if !is_wanted && !self.snapshot.is_due(&self.committed, now, &self.config.snapshots) {
             return Ok(());
         }
         self.sync_commit()?;
@@ -55,6 +55,7 @@ impl Driver {
         let head = SnapshotHead {
             position: Position { index, term },
             conf_state: self.raft.raft.prs().conf().to_conf_state(),
+            later_disks: self.peers.later_disks(),
             offset: self.committed.offset,
             hash: self.committed.hash(),
         };
@@ -114,16 +115,16 @@ impl Driver {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::warn!(%node, "cannot send a metadata snapshot: {error}");
-                return self.raft.report_snapshot(raft_id(node), raft::SnapshotStatus::Failure);
+                return self.raft.report_snapshot(message.to, raft::SnapshotStatus::Failure);
             }
         };
         tracing::info!(%node, index = position.index, bytes, "sends a metadata snapshot");
         let (taken, outcome) = tokio::sync::oneshot::channel();
-        let back = self.publisher.back_to_driver();
+        let (back, raft_id) = (self.publisher.back_to_driver(), message.to);
         let report = async move {
             let taken = outcome.await.unwrap_or(false);
             // The member may have stopped meanwhile.
-            _ = back.send(PeerInput::SnapshotSent { node, taken }).await;
+            _ = back.send(PeerInput::SnapshotSent { raft_id, taken }).await;
         };
         self.seams.tasks.spawn("metadata-snapshot-sent", Box::pin(report));
         self.sender.send_snapshot(node, SnapshotTransfer { envelope, file, bytes, taken });

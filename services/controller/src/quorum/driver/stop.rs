@@ -79,6 +79,18 @@ pub enum Stop {
         "controller.quorum.voters does not name this node ({0}); add it, or take controller out of process.roles"
     )]
     NotAVoter(ottla_types::NodeId),
+    /// P8: the quorum knows this node with another disk.
+    #[error(
+        "the quorum knows this node with another metadata directory: this one is new. Start the controller again: it joins as \
+         a new member, once the old disk was silent for {} s", .0.as_secs()
+    )]
+    NewDisk(Duration),
+    /// P13: another disk took this one's place.
+    #[error(
+        "the quorum goes on without this metadata directory, another one has its place; wipe it to join as a new member, or keep \
+         this node off"
+    )]
+    Removed,
     /// Something outside of the quorum.
     #[error("{0}")]
     Outside(String),
@@ -116,7 +128,9 @@ impl Driver {
     fn heir(&self) -> Option<u64> {
         let me = self.raft.raft.id;
         let progress = self.raft.raft.prs().iter();
-        let active = progress.filter(|(id, progress)| **id != me && progress.recent_active);
+        let voters = self.raft.raft.prs().conf().to_conf_state().voters;
+        let is_heir = |id: &u64| *id != me && voters.contains(id);
+        let active = progress.filter(|(id, progress)| is_heir(id) && progress.recent_active);
         active
             .max_by_key(|(id, progress)| (progress.matched, std::cmp::Reverse(**id)))
             .map(|(id, _)| *id)

@@ -1,6 +1,6 @@
-//! Which metadata directory each member had when this one first heard of it.
+//! Which metadata directories the members have, and which this one is.
 //!
-//! Invariant: a binding is durable before it is relied on, and never changes. A file that cannot be read is a hard stop (P14).
+//! Invariant: a binding is durable before it is relied on, and never changes; later disks of a node are only added. A file that cannot be read is a hard stop (P14).
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
@@ -9,15 +9,19 @@ use std::sync::Arc;
 
 use ottla_runtime::seams::{Disk, OpenMode};
 use ottla_types::{DirectoryId, NodeId};
+use serde::{Deserialize, Serialize};
 
 use crate::quorum::folders;
 
 const FILE: &str = "peers";
 const UNFINISHED: &str = "peers.tmp";
 /// First bytes: a magic and the format's version.
-const MAGIC: &[u8; 8] = b"OttlaPR1";
+const MAGIC: &[u8; 8] = b"OttlaPR2";
 /// Longest file, bytes: some dozens of voters at most.
 const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// Later disks of one node that are remembered; a node that needs more is replaced by another node.
+pub(super) const MAX_LATER_DISKS: usize = 64;
 
 /// Why the bindings cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,25 @@ pub enum DirectoriesError {
 pub(crate) struct Directories {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    bound: BTreeMap<NodeId, DirectoryId>,
+    stored: Stored,
+}
+
+/// What the file holds.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Stored {
+    own: Option<DirectoryId>,
+    /// This disk is not the first of its node: it came after a disk that the quorum knew.
+    is_later: bool,
+    /// The quorum goes on without this disk (P13).
+    is_removed: bool,
+    nodes: BTreeMap<NodeId, Disks>,
+}
+
+/// The disks of one node.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Disks {
+    first: Option<DirectoryId>,
+    later: Vec<DirectoryId>,
 }
 
 impl Directories {
@@ -62,25 +84,79 @@ impl Directories {
             Ok(Some(bytes))
         };
         let bytes = read().map_err(|source| DirectoriesError::Io { path: path.clone(), source })?;
-        let bound = match bytes {
-            None => BTreeMap::new(),
+        let stored = match bytes {
+            None => Stored::default(),
             Some(bytes) => decode(&bytes).ok_or(DirectoriesError::Damaged { path })?,
         };
-        Ok(Self { disk, dir: dir.to_owned(), bound })
+        Ok(Self { disk, dir: dir.to_owned(), stored })
     }
 
-    pub(crate) fn get(&self, node: NodeId) -> Option<DirectoryId> {
-        self.bound.get(&node).copied()
+    /// This member's directory, where it was noted before `meta.properties` could be.
+    pub(crate) fn own(&self) -> Option<DirectoryId> {
+        self.stored.own
     }
 
-    pub(crate) fn bind(
+    pub(crate) fn set_own(&mut self, directory: DirectoryId) -> Result<(), DirectoriesError> {
+        self.change(|stored| stored.own = Some(directory))
+    }
+
+    pub(super) fn is_later(&self) -> bool {
+        self.stored.is_later
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.stored.is_removed
+    }
+
+    pub(super) fn mark_later(&mut self) -> Result<(), DirectoriesError> {
+        self.change(|stored| stored.is_later = true)
+    }
+
+    pub(super) fn mark_removed(&mut self) -> Result<(), DirectoriesError> {
+        self.change(|stored| stored.is_removed = true)
+    }
+
+    /// The first disk of a node.
+    pub(super) fn first(&self, node: NodeId) -> Option<DirectoryId> {
+        self.stored.nodes.get(&node)?.first
+    }
+
+    pub(super) fn bind_first(
         &mut self,
         node: NodeId,
         directory: DirectoryId,
     ) -> Result<(), DirectoriesError> {
-        let mut bound = self.bound.clone();
-        bound.insert(node, directory);
-        let bytes = encode(&bound);
+        self.change(|stored| stored.nodes.entry(node).or_default().first = Some(directory))
+    }
+
+    /// All later disks, with their nodes.
+    pub(super) fn later(&self) -> impl Iterator<Item = (NodeId, DirectoryId)> {
+        let of_node = |(node, disks): (&NodeId, &Disks)| {
+            let node = *node;
+            disks.later.clone().into_iter().map(move |directory| (node, directory))
+        };
+        self.stored.nodes.iter().flat_map(of_node)
+    }
+
+    /// Notes a later disk of a node; the oldest are forgotten beyond [`MAX_LATER_DISKS`].
+    pub(super) fn add_later(
+        &mut self,
+        node: NodeId,
+        directory: DirectoryId,
+    ) -> Result<(), DirectoriesError> {
+        self.change(|stored| {
+            let later = &mut stored.nodes.entry(node).or_default().later;
+            later.push(directory);
+            if later.len() > MAX_LATER_DISKS {
+                later.remove(0);
+            }
+        })
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Stored)) -> Result<(), DirectoriesError> {
+        let mut stored = self.stored.clone();
+        change(&mut stored);
+        let bytes = encode(&stored);
         let (path, unfinished) = (self.dir.join(FILE), self.dir.join(UNFINISHED));
         let write = || {
             let file = self.disk.open(&unfinished, OpenMode::Create)?;
@@ -91,20 +167,20 @@ impl Directories {
             self.disk.sync_dir(&self.dir)
         };
         write().map_err(|source| DirectoriesError::Io { path: path.clone(), source })?;
-        self.bound = bound;
+        self.stored = stored;
         Ok(())
     }
 }
 
-fn encode(bound: &BTreeMap<NodeId, DirectoryId>) -> Vec<u8> {
-    let content = postcard::to_stdvec(bound).expect("plain values serialize");
+fn encode(stored: &Stored) -> Vec<u8> {
+    let content = postcard::to_stdvec(stored).expect("plain values serialize");
     let mut bytes = MAGIC.to_vec();
     bytes.extend_from_slice(&crc32c::crc32c(&content).to_le_bytes());
     bytes.extend_from_slice(&content);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<BTreeMap<NodeId, DirectoryId>> {
+fn decode(bytes: &[u8]) -> Option<Stored> {
     let content = bytes.strip_prefix(MAGIC)?;
     let (checksum, content) = content.split_first_chunk::<4>()?;
     let is_whole = u32::from_le_bytes(*checksum) == crc32c::crc32c(content);

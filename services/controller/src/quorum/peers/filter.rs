@@ -4,7 +4,7 @@
 
 use ottla_metadata::codec;
 use protobuf::Message as _;
-use raft::eraftpb::{EntryType, Message, MessageType};
+use raft::eraftpb::{ConfChangeV2, Entry, EntryType, Message, MessageType};
 
 /// Longest message, bytes: entries for 1 MiB, or one long entry, and some.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 32 << 20;
@@ -116,17 +116,25 @@ fn check_entries(message: &Message) -> Result<(), MessageFault> {
         if !follows || entry.term < term || entry.term > message.term {
             return Err(MessageFault::Entries);
         }
-        // Members do not change while the quorum runs: see the module's raft ids.
-        if entry.get_entry_type() != EntryType::EntryNormal {
-            return Err(MessageFault::Entries);
-        }
-        if !entry.data.is_empty() {
-            let content = codec::decode_events(&entry.data);
-            content.map_err(|error| MessageFault::Content(error.to_string()))?;
-        }
+        check_content(entry)?;
         (index, term) = (entry.index, entry.term);
     }
     Ok(())
+}
+
+fn check_content(entry: &Entry) -> Result<(), MessageFault> {
+    let content = |error: String| MessageFault::Content(error);
+    match entry.get_entry_type() {
+        // A new leader's first entry has none.
+        EntryType::EntryNormal if entry.data.is_empty() => Ok(()),
+        EntryType::EntryNormal => codec::decode_events(&entry.data)
+            .map(|_| ())
+            .map_err(|error| content(error.to_string())),
+        EntryType::EntryConfChangeV2 => ConfChangeV2::parse_from_bytes(&entry.data)
+            .map(|_| ())
+            .map_err(|error| content(error.to_string())),
+        EntryType::EntryConfChange => Err(content("an old form of membership change".into())),
+    }
 }
 
 fn name(kind: MessageType) -> &'static str {

@@ -9,6 +9,7 @@ fn snapshot(index: u64) -> Snapshot {
     let head = SnapshotHead {
         position: Position { index, term: 3 },
         conf_state: ConfState::from((vec![1, 2, 3], vec![])),
+        later_disks: vec![(NodeId(3), DirectoryId(ottla_types::Uuid::from_random(8)))],
         offset: MetadataOffset(index * 2),
         hash: 77,
     };

@@ -103,7 +103,8 @@ impl Cluster {
             cluster_id: None,
             dir: PathBuf::from("/metadata"),
             voters: self.disks.keys().map(voter).collect(),
-            domain: Settings::default(),
+            // Nobody sends heartbeats here.
+            domain: Settings { broker_session_timeout_ms: 1 << 40, ..Settings::default() },
             election_timeout: QuorumConfig::ELECTION_TIMEOUT,
             snapshots: self.snapshots,
         }
@@ -121,6 +122,17 @@ impl Cluster {
         self.crash(node);
         self.disks.insert(node, SimDisk::new(self.seed + 999));
         self.directories.insert(node, DirectoryId(Uuid::from_random(node.0 as u128 + 70)));
+    }
+
+    pub(super) fn directory(&self, node: NodeId) -> DirectoryId {
+        self.directories[&node]
+    }
+
+    /// A member that is not running gets another disk.
+    pub(super) fn put_disk(&mut self, node: NodeId, disk: SimDisk, directory: DirectoryId) {
+        disk.crash();
+        self.disks.insert(node, disk);
+        self.directories.insert(node, directory);
     }
 
     pub(super) fn now(&self) -> Duration {

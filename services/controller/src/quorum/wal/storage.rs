@@ -4,7 +4,7 @@
 //! named here without their content: that travels on a stream of its own (P17).
 
 use protobuf::Message as _;
-use raft::eraftpb::{Entry, Snapshot};
+use raft::eraftpb::{Entry, Snapshot, SnapshotMetadata};
 use raft::{GetEntriesContext, RaftState, Result, Storage, StorageError};
 
 use super::Wal;
@@ -64,14 +64,23 @@ impl Storage for Wal {
         Ok(Self::last_index(self))
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> Result<Snapshot> {
+    fn snapshot(&self, request_index: u64, to: u64) -> Result<Snapshot> {
         match &self.snapshot {
-            Some(metadata) if metadata.index >= request_index => {
+            Some(metadata) if metadata.index >= request_index && knows(metadata, to) => {
                 let mut snapshot = Snapshot::default();
                 snapshot.set_metadata(metadata.clone());
                 Ok(snapshot)
             }
-            _ => Err(StorageError::SnapshotTemporarilyUnavailable.into()),
+            _ => {
+                self.wants_snapshot.set(true);
+                Err(StorageError::SnapshotTemporarilyUnavailable.into())
+            }
         }
     }
+}
+
+/// Raft refuses a snapshot in which the receiver is no member: one that joined later needs a newer one.
+fn knows(metadata: &SnapshotMetadata, raft_id: u64) -> bool {
+    let members = metadata.get_conf_state();
+    members.voters.contains(&raft_id) || members.learners.contains(&raft_id)
 }
