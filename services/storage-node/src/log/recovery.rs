@@ -31,7 +31,7 @@ use super::text_file;
 
 pub use open::{OpenError, OpenInput};
 
-/// Descriptors that recovery holds at a time.
+/// Descriptors that one thread of recovery holds at a time.
 const MAX_OPEN_FILES: usize = 64;
 
 /// A partition that cannot be served.
@@ -75,6 +75,9 @@ pub enum RecoverError {
     Sync(#[from] CheckpointError),
 }
 
+/// What a log directory's topic was last configured with.
+pub type ConfigOf<'a> = dyn Fn(&str, TopicId) -> Arc<LogConfig> + 'a;
+
 /// Reads the journals, opens and repairs every partition of a log directory, syncs what was repaired, and writes the
 /// recovery points. Then [`super::Journal::start`] may be called. `is_clean` is whether the clean-shutdown marker was there;
 /// `config` answers what a topic's configuration was last known to be.
@@ -86,37 +89,120 @@ pub fn recover_log_dir(
     log_dir: &Path,
     points: &RecoveryPoints,
     is_clean: bool,
-    config: &dyn Fn(&str, TopicId) -> Arc<LogConfig>,
+    config: &ConfigOf<'_>,
 ) -> Result<RecoveredLogDir, RecoverError> {
-    let replay = if is_clean {
-        JournalReplay::default()
-    } else {
-        JournalReplay::read(&**disk, log_dir)
-            .map_err(|(path, source)| RecoverError::Io { path, source })?
-    };
-    let mut files = Files::new(Arc::clone(disk), MAX_OPEN_FILES);
-    let io = |source| RecoverError::Io { path: log_dir.to_owned(), source };
-    make_lost_dirs(&files, log_dir, &replay).map_err(io)?;
-    let mut recovered = RecoveredLogDir::default();
-    for entry in disk.list(log_dir).map_err(io)?.into_iter().filter(|entry| entry.is_dir) {
-        if super::names::is_deleted_dir_name(&entry.name) {
-            recovered.deleted.push(log_dir.join(&entry.name));
-        } else if let Some((topic, _)) = parse_partition_dir_name(&entry.name) {
-            let dir = log_dir.join(&entry.name);
-            let input =
-                OpenInput { points, replay: &replay, is_clean, config: &|id| config(topic, id) };
+    let found = FoundLogDir::read(disk, log_dir, is_clean)?;
+    let opened = found.open(points, (0, 1), config);
+    found.finish(points, vec![opened])
+}
+
+/// A log directory whose journals were read and whose partitions are to be opened: [`recover_log_dir`] in its steps, so that
+/// several threads may open a share of the partitions each.
+pub struct FoundLogDir {
+    disk: Arc<dyn Disk>,
+    log_dir: PathBuf,
+    is_clean: bool,
+    replay: JournalReplay,
+    /// Names of the partitions' folders, and their topics'.
+    partitions: Vec<(String, String)>,
+    deleted: Vec<PathBuf>,
+}
+
+/// One share of a directory's partitions, opened. Each with its place among all.
+#[derive(Default)]
+pub struct OpenedShare {
+    logs: Vec<(usize, PartitionLog)>,
+    quarantined: Vec<(usize, Quarantined)>,
+}
+
+impl FoundLogDir {
+    /// Reads the journals, and finds the partitions.
+    ///
+    /// # Errors
+    /// [`RecoverError::Io`].
+    pub fn read(
+        disk: &Arc<dyn Disk>,
+        log_dir: &Path,
+        is_clean: bool,
+    ) -> Result<Self, RecoverError> {
+        let replay = if is_clean {
+            JournalReplay::default()
+        } else {
+            JournalReplay::read(&**disk, log_dir)
+                .map_err(|(path, source)| RecoverError::Io { path, source })?
+        };
+        let files = Files::new(Arc::clone(disk), MAX_OPEN_FILES);
+        let io = |source| RecoverError::Io { path: log_dir.to_owned(), source };
+        make_lost_dirs(&files, log_dir, &replay).map_err(io)?;
+        let (mut partitions, mut deleted) = (Vec::new(), Vec::new());
+        for entry in disk.list(log_dir).map_err(io)?.into_iter().filter(|entry| entry.is_dir) {
+            if super::names::is_deleted_dir_name(&entry.name) {
+                deleted.push(log_dir.join(&entry.name));
+            } else if let Some((topic, _)) = parse_partition_dir_name(&entry.name) {
+                let topic = topic.to_owned();
+                partitions.push((entry.name, topic));
+            }
+        }
+        let (disk, log_dir) = (Arc::clone(disk), log_dir.to_owned());
+        Ok(Self { disk, log_dir, is_clean, replay, partitions, deleted })
+    }
+
+    /// How many partitions there are to open.
+    pub fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Opens and repairs every `of`-th partition, beginning with the `share`-th.
+    pub fn open(
+        &self,
+        points: &RecoveryPoints,
+        (share, of): (usize, usize),
+        config: &ConfigOf<'_>,
+    ) -> OpenedShare {
+        let mut files = Files::new(Arc::clone(&self.disk), MAX_OPEN_FILES);
+        let mut opened = OpenedShare::default();
+        let all = self.partitions.iter().enumerate();
+        for (place, (name, topic)) in all.skip(share).step_by(of.max(1)) {
+            let (replay, is_clean) = (&self.replay, self.is_clean);
+            let input = OpenInput { points, replay, is_clean, config: &|id| config(topic, id) };
+            let dir = self.log_dir.join(name);
             match PartitionLog::open(&mut files, &dir, &input) {
-                Ok(log) => recovered.logs.push(log),
+                Ok(log) => opened.logs.push((place, log)),
                 Err((partition, error)) => {
-                    recovered.quarantined.push(Quarantined { dir, partition, error })
+                    opened.quarantined.push((place, Quarantined { dir, partition, error }));
                 }
             }
         }
+        opened
     }
-    sync_repaired(&mut files, points, &mut recovered.logs)?;
-    let dirs = recovered.logs.iter().map(PartitionLog::dir);
-    points.keep_only(dirs.chain(recovered.quarantined.iter().map(|q| &*q.dir)))?;
-    Ok(recovered)
+
+    /// Syncs what was repaired, and writes the recovery points. `shares` are all there are, in any order.
+    ///
+    /// # Errors
+    /// [`RecoverError::Points`] or [`RecoverError::Sync`].
+    pub fn finish(
+        &self,
+        points: &RecoveryPoints,
+        shares: Vec<OpenedShare>,
+    ) -> Result<RecoveredLogDir, RecoverError> {
+        let (mut logs, mut quarantined) = (Vec::new(), Vec::new());
+        for share in shares {
+            logs.extend(share.logs);
+            quarantined.extend(share.quarantined);
+        }
+        let deleted = self.deleted.clone();
+        let (mut logs, quarantined) = (in_order(logs), in_order(quarantined));
+        sync_repaired(&mut Files::new(Arc::clone(&self.disk), MAX_OPEN_FILES), points, &mut logs)?;
+        let dirs = logs.iter().map(PartitionLog::dir);
+        points.keep_only(dirs.chain(quarantined.iter().map(|q| &*q.dir)))?;
+        Ok(RecoveredLogDir { logs, quarantined, deleted })
+    }
+}
+
+/// In the order of their places, however many threads found them.
+pub(crate) fn in_order<T>(mut placed: Vec<(usize, T)>) -> Vec<T> {
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, one)| one).collect()
 }
 
 /// Makes the folders again that the journal knows of and a crash lost. A folder of the same name that is another topic's is

@@ -203,7 +203,8 @@ impl PartitionLog {
     fn remove_segments_from(&self, files: &mut Files, index: usize) -> Result<(), TruncateError> {
         for segment in self.segments[index.min(self.segments.len())..].iter().rev() {
             files.forget_segment(self.id, segment.base);
-            for kind in FileKind::ALL {
+            // The log last: an index that stays behind would be taken for that of the next segment of this base.
+            for kind in FileKind::ALL.into_iter().rev() {
                 let path = self.path(segment.base, kind);
                 match files.disk().remove_file(&path) {
                     Err(source) if source.kind() != io::ErrorKind::NotFound => {

@@ -20,8 +20,6 @@ use crate::log::segment::Segment;
 
 /// What a disk writes at once, in bytes: the smallest piece that a crash loses.
 const SECTOR_BYTES: u64 = 512;
-/// So many zeros at a sector's end are taken for a lost write: more than records have next to each other.
-const LOST_BYTES: usize = 8;
 
 /// From where a log is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -159,8 +157,8 @@ impl Tail {
         let offsets = self.end().0.saturating_add(1)..i64::MAX;
         let found = find_sound_batch(&*file, behind, offsets).map_err(OpenError::io(&path))?;
         let Some(found) = found else { return Ok(()) };
-        let lost = has_lost_write(&*file, self.sound.position, found, log.config.durable)
-            .map_err(OpenError::io(&path))?;
+        let lost =
+            has_lost_write(&*file, self.sound.position, found).map_err(OpenError::io(&path))?;
         if lost {
             Ok(())
         } else {
@@ -232,21 +230,18 @@ fn walk_segment(
     Ok((walked, sound))
 }
 
-/// Whether a sector that ends in `from..to` ends with zeros: what a write that was lost, whole or in part, leaves. In a log
-/// without `flush.messages=1` many small writes may be unsynced, so that one may be lost within a sector, too.
-fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64, is_durable: bool) -> io::Result<bool> {
-    let mut end = (from + 1).next_multiple_of(SECTOR_BYTES);
-    while end <= to {
-        let mut last = [1; LOST_BYTES];
-        file.read_exact_at(&mut last, end.saturating_sub(LOST_BYTES as u64))?;
-        if last == [0; LOST_BYTES] {
+/// Whether the bytes in `from..to` may be writes that were lost, whole or in part: those leave zeros up to the end of a sector
+/// or of the write. Records may end like that, too; then damage above what was promised counts as lost writes.
+fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
+    let sector_ends = (from + 1).next_multiple_of(SECTOR_BYTES)..=to;
+    for end in sector_ends.step_by(SECTOR_BYTES as usize).chain([to]) {
+        let mut last = [1];
+        file.read_exact_at(&mut last, end - 1)?;
+        if last == [0] {
             return Ok(true);
         }
-        end += SECTOR_BYTES;
     }
-    let mut last = [1];
-    file.read_exact_at(&mut last, to - 1)?;
-    Ok(!is_durable && last == [0])
+    Ok(false)
 }
 
 fn remove_segment(
@@ -255,7 +250,7 @@ fn remove_segment(
     segment: Segment,
 ) -> Result<(), OpenError> {
     files.forget_segment(log.id, segment.base);
-    for kind in FileKind::ALL {
+    for kind in FileKind::ALL.into_iter().rev() {
         let path = log.path(segment.base, kind);
         match files.disk().remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {

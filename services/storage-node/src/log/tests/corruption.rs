@@ -4,7 +4,9 @@ use std::io::IoSlice;
 
 use super::harness::*;
 use crate::log::*;
+use ottla_log_format::BatchBuilder;
 use ottla_runtime::seams::{Disk, OpenMode};
+use ottla_types::{Offset, TimestampMs};
 
 const FIRST: &str = "00000000000000000000.log";
 
@@ -42,12 +44,20 @@ fn a_turned_bit_that_the_journal_still_holds_is_made_good() {
     machine.assert_holds(0, 0, 25);
 }
 
-/// Three batches in one append that is large enough to be synced directly, so that no journal holds them.
+/// Three batches in one append that is large enough to be synced directly, so that no journal holds them. No zero is among
+/// their bytes where a lost write would leave one.
 fn append_three_large_batches(machine: &mut Machine, number: usize) {
     let mut round = Round::new(&machine.journal);
-    let batches = (0..3).map(|index| batch(number as i32, index * 3000, 3000, 1)).collect();
+    let large = |base| {
+        let value = vec![b'x'; 60_000];
+        let builder = BatchBuilder::new(Offset(0));
+        let builder =
+            builder.record_with_headers(TimestampMs(1), None, Some(&value), &[("h", b"h")]);
+        placed(builder.build(), base, 1)
+    };
     let log = &mut machine.logs[number];
-    round.append(log, &mut machine.files, batches, ottla_types::TimestampMs(1)).unwrap();
+    let batches = (0..3).map(large).collect();
+    round.append(log, &mut machine.files, batches, TimestampMs(1)).unwrap();
     machine.commit(&mut round).unwrap();
 }
 
@@ -59,7 +69,7 @@ fn a_turned_bit_between_sound_batches_quarantines_the_partition() {
     let size = machine.logs[0].size_bytes();
     let limit = ReadLimit { max_bytes: 0, at_least_one_batch: true };
     let log = &mut machine.logs[0];
-    let second = log.read(&mut machine.files, 3000.into(), log.end(), limit).unwrap().unwrap();
+    let second = log.read(&mut machine.files, Offset(1), log.end(), limit).unwrap().unwrap();
     // The mark in the journal is lost as well, as if nothing had been written after the append.
     let journal = machine.journal.dir().join("0.journal");
     machine.disk.open(&journal, OpenMode::ReadWrite).unwrap().set_len(8192 + 4096).unwrap();
@@ -167,4 +177,20 @@ fn a_log_whose_metadata_is_broken_is_quarantined() {
         machine.quarantined[..],
         [Quarantined { error: OpenError::Metadata { .. }, .. }]
     ));
+}
+
+#[test]
+fn indexes_without_a_log_and_files_on_their_way_out_are_removed() {
+    let mut machine = Machine::new(1, 1, small());
+    machine.round(&[0], 2).unwrap();
+    for name in [
+        "00000000000000000077.index",
+        "00000000000000000077.timeindex",
+        "00000000000000000077.log.deleted",
+    ] {
+        machine.disk.open(&machine.path(0, name), OpenMode::Create).unwrap();
+    }
+    let machine = machine.restart();
+    let names = machine.names(0);
+    assert!(!names.iter().any(|name| name.contains("77")), "{names:?}");
 }

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::log::*;
-use ottla_runtime::seams::SimDisk;
+use ottla_runtime::seams::{Disk, OpenMode, SimDisk};
 
 /// What producers were told: partition → end offset that was acknowledged.
 type Acknowledged = Vec<i64>;
@@ -25,14 +25,16 @@ fn live(machine: &mut Machine, acknowledged: &mut Acknowledged, rounds: i64) {
     }
 }
 
+/// Two batches for each of the partitions.
 fn try_round(machine: &mut Machine, partitions: &[usize], count: i64) -> Result<(), ()> {
     let mut round = Round::new(&machine.journal);
     for &number in partitions {
         let log = &mut machine.logs[number];
-        let batch = batch(number as i32, log.end().0, count, 1);
-        round
-            .append(log, &mut machine.files, vec![batch], ottla_types::TimestampMs(5000))
-            .map_err(drop)?;
+        let base = log.end().0;
+        let batches =
+            vec![batch(number as i32, base, count, 1), batch(number as i32, base + count, 1, 1)];
+        let now = ottla_types::TimestampMs(5000);
+        round.append(log, &mut machine.files, batches, now).map_err(drop)?;
     }
     machine.commit(&mut round).map_err(drop)
 }
@@ -221,6 +223,9 @@ fn a_full_disk_takes_nothing_of_an_append_and_the_log_goes_on_later() {
     );
     assert!(matches!(refused, Err(AppendError::Io { .. })));
     assert!(!machine.logs[0].is_failed() && round.is_empty());
+    let path = machine.path(0, "00000000000000000000.log");
+    let file = machine.disk.open(&path, OpenMode::Read).unwrap();
+    assert_eq!(file.len().unwrap(), machine.logs[0].size_bytes(), "nothing is left of it");
     machine.disk.heal();
     machine.round(&[0], 2).unwrap();
     let mut machine = machine.crash();

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::log::*;
+use ottla_log_format::{BatchBuilder, PlacedBatch};
 use ottla_runtime::seams::Disk;
 use ottla_types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 
@@ -87,6 +88,42 @@ fn epochs_are_cut_with_the_log_and_found_again_after_a_crash() {
     );
     let machine = machine.crash();
     expected(&machine, &[(0, 0), (3, 5)]);
+}
+
+#[test]
+fn an_index_of_before_a_cut_is_never_mixed_with_one_of_after() {
+    for seed in 0..150 {
+        let mut machine =
+            Machine::new(seed, 1, LogConfig { index_interval_bytes: 100, ..LogConfig::default() });
+        (0..80).for_each(|_| machine.round(&[0], 2).unwrap());
+        let mut machine = machine.stop_cleanly();
+        let log = &mut machine.logs[0];
+        log.truncate_to(&mut machine.files, &mut machine.journal, Offset(20)).unwrap();
+        // What comes now is much later.
+        for offset in (20..160).step_by(2) {
+            let mut round = Round::new(&machine.journal);
+            let batch = batch_at(offset, 9000);
+            let log = &mut machine.logs[0];
+            round.append(log, &mut machine.files, vec![batch], TimestampMs(1)).unwrap();
+            machine.commit(&mut round).unwrap();
+        }
+        machine.checkpoint();
+        let mut machine = machine.crash();
+        for time in [1019, 1020, 1050, 1100, 1159, 9020, 9021, 9100] {
+            let query = TimestampQuery::NotBefore(TimestampMs(time));
+            let found = machine.logs[0].find_timestamp(&mut machine.files, query).unwrap();
+            let expected = if time > 9000 { time - 9000 } else { (time - 1000).min(20) };
+            assert_eq!(found.map(|found| found.offset.0), Some(expected), "seed {seed}: {time}");
+        }
+    }
+}
+
+/// Two records, of `base` and the next offset; their times are their offsets and `time` more.
+fn batch_at(base: i64, time: i64) -> PlacedBatch {
+    let builder = BatchBuilder::new(Offset(0))
+        .record(TimestampMs(time + base), None, Some(b"v"))
+        .record(TimestampMs(time + base + 1), None, Some(b"v"));
+    placed(builder.build(), base, 1)
 }
 
 #[test]
