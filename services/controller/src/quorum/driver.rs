@@ -1,6 +1,6 @@
 //! The quorum driver: the one actor that owns raft, its log, and the two images (decided and committed).
 //!
-//! Invariant: [`Driver::work`] is the only place where raft's decisions become deeds, in the order of P1: what a leader may send
+//! Invariant: [`Driver::p1_work_off_ready`] is the only place where raft's decisions become deeds, in the order of P1: what a leader may send
 //! early, then one durable write, then everything else, then apply, then answer. Nothing that a caller is told can be lost.
 //! Deliberately knows neither gRPC nor what commands mean.
 
@@ -95,8 +95,8 @@ impl Driver {
     pub async fn run(mut self) -> Result<(), Stop> {
         self.begin()?;
         loop {
-            self.decide_waiting()?;
-            self.work()?;
+            self.p16_decide_waiting()?;
+            self.p1_work_off_ready()?;
             self.publisher.publish(&self.committed, self.applied_index);
             if self.has_stopped()? {
                 return Ok(());
@@ -108,7 +108,7 @@ impl Driver {
     }
 
     /// P1: all that raft has ready, in the only order that survives a crash at any point.
-    fn work(&mut self) -> Result<(), Stop> {
+    fn p1_work_off_ready(&mut self) -> Result<(), Stop> {
         while self.raft.has_ready() {
             let mut ready = self.raft.ready();
             // A leader's messages may leave before its own disk has the entries: it does not count itself until then.
@@ -155,7 +155,7 @@ impl Driver {
         let mut envelopes: BTreeMap<NodeId, Vec<_>> = BTreeMap::new();
         for message in messages {
             if message.get_msg_type() == raft::eraftpb::MessageType::MsgSnapshot {
-                self.send_snapshot(&message);
+                self.p17_send_snapshot(&message);
             } else if let Some(envelope) =
                 self.peers.seal(&message, self.committed.cluster_id.as_ref())
             {
@@ -164,7 +164,7 @@ impl Driver {
         }
         for (node, envelopes) in envelopes {
             if !self.sender.send(node, envelopes) {
-                self.report_unreachable(node);
+                self.p6_report_unreachable(node);
             }
         }
     }
@@ -198,13 +198,13 @@ impl Driver {
         }
         if now >= self.time.last_commit_sync + COMMIT_SYNC_INTERVAL {
             self.time.last_commit_sync = now;
-            self.sync_commit()?;
+            self.p2_sync_commit()?;
         }
         self.become_ready_to_decide()
     }
 
     /// P2: makes the commit index durable that everything applied is covered by.
-    fn sync_commit(&mut self) -> Result<(), Stop> {
+    fn p2_sync_commit(&mut self) -> Result<(), Stop> {
         if self.raft.store().durable_commit() >= self.applied_index {
             return Ok(());
         }
@@ -249,7 +249,7 @@ impl Driver {
     fn drop_leadership(&mut self) {
         if let Some(leadership) = self.leadership.take() {
             tracing::info!(node = %self.config.node, term = leadership.term, "is not the active controller any more");
-            leadership.answer_all_as_unknown();
+            leadership.p9_answer_all_as_unknown();
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) use directories::Directories;
 pub use directories::DirectoriesError;
 pub use fault::EnvelopeFault;
 pub use filter::MessageFault;
-pub(super) use filter::{LogBounds, check_message};
+pub(super) use filter::{LogBounds, p12_check_message};
 
 use super::driver::QuorumConfig;
 
@@ -104,8 +104,8 @@ impl Peers {
     }
 
     /// The quorum goes on without this disk (P13).
-    pub(super) fn mark_removed(&mut self) -> Result<(), DirectoriesError> {
-        self.directories.mark_removed()
+    pub(super) fn p13_mark_removed(&mut self) -> Result<(), DirectoriesError> {
+        self.directories.p13_mark_removed()
     }
 
     /// Raft ids of the first disks of all voters: the members of a new quorum.
@@ -208,7 +208,7 @@ impl Peers {
         if !self.voters.contains(&envelope.from) || envelope.from == self.node {
             return Err(EnvelopeFault::NotAVoter(envelope.from));
         }
-        let is_known = self.check_sender(envelope)?;
+        let is_known = self.p8_check_sender(envelope)?;
         self.check_receiver(envelope)?;
         if envelope.message.is_empty() {
             let wants_answer = envelope.to_directory.is_none();
@@ -230,7 +230,7 @@ impl Peers {
     }
 
     /// Whether the sender is a member that we know; a first disk is bound when it is heard of for the first time.
-    fn check_sender(&mut self, envelope: &RaftEnvelope) -> Result<bool, EnvelopeFault> {
+    fn p8_check_sender(&mut self, envelope: &RaftEnvelope) -> Result<bool, EnvelopeFault> {
         let (node, theirs) = (envelope.from, envelope.from_directory);
         if envelope.from_raft_id == later_id(node, theirs) {
             return Ok(self.nodes.contains_key(&envelope.from_raft_id));

@@ -3,6 +3,7 @@
 mod cluster;
 mod crashes;
 mod elections;
+mod logs;
 mod network;
 mod single;
 mod snapshots;

@@ -23,7 +23,7 @@ impl Driver {
     fn apply_entry(&mut self, entry: Entry) -> Result<(), Stop> {
         match entry.get_entry_type() {
             EntryType::EntryNormal => {}
-            EntryType::EntryConfChangeV2 => return self.apply_members(&entry),
+            EntryType::EntryConfChangeV2 => return self.p7_apply_members(&entry),
             EntryType::EntryConfChange => return Err(Stop::UnknownEntry { index: entry.index }),
         }
         if entry.data.is_empty() {
@@ -50,7 +50,7 @@ impl Driver {
 
     /// What was replayed becomes visible, to all at once.
     fn take_over(&mut self, index: u64, applied: Vec<Applied>) -> Result<(), Stop> {
-        check_follows(self.committed.offset, &applied)?;
+        p3_check_follows(self.committed.offset, &applied)?;
         if let Some(mismatch) = applied.iter().find_map(|applied| applied.changes.mismatch) {
             return Err(Stop::StateDiffers(mismatch));
         }
@@ -72,7 +72,10 @@ impl Driver {
 }
 
 /// P3: the speculative and the committed image are one history.
-fn check_follows(committed: ottla_types::MetadataOffset, applied: &[Applied]) -> Result<(), Stop> {
+fn p3_check_follows(
+    committed: ottla_types::MetadataOffset,
+    applied: &[Applied],
+) -> Result<(), Stop> {
     match applied.first() {
         Some(first) if first.offset != committed.next() => {
             Err(Stop::HistoryBroken { committed, next: first.offset })

@@ -13,7 +13,7 @@ use raft::eraftpb::ConfState;
 
 use super::health::Health;
 use super::membership::Membership;
-use super::settings::raft_config;
+use super::settings::p15_raft_config;
 use super::snapshot::Schedule;
 use super::{Driver, Inbox, QuorumConfig, Stop, Time};
 use crate::quorum::peers::{Peers, first_node};
@@ -51,10 +51,10 @@ impl Driver {
             begin_log(&mut wal, &peers)?;
         }
         let snapshots = Snapshots::open(seams.disk.clone(), &config.dir.join("snapshots"))?;
-        let (image, position) = newest_image(&snapshots, &mut wal, &mut peers)?;
+        let (image, position) = p4_newest_image(&snapshots, &mut wal, &mut peers)?;
         check_voters(&wal, &peers)?;
         let raft = RawNode::new(
-            &raft_config(peers.own_id(), position.index, config.election_ticks()),
+            &p15_raft_config(peers.own_id(), position.index, config.election_ticks()),
             wal,
             &raft_log::logger(),
         )
@@ -130,7 +130,7 @@ fn check_voters(wal: &Wal, peers: &Peers) -> Result<(), Stop> {
 }
 
 /// The newest snapshot that the log knows and that can be read; an empty image where the log goes back to its beginning.
-fn newest_image(
+fn p4_newest_image(
     snapshots: &Snapshots,
     wal: &mut Wal,
     peers: &mut Peers,

@@ -56,7 +56,7 @@ impl Driver {
     }
 
     /// P16: decides all commands that wait, in as few entries as possible.
-    pub(super) fn decide_waiting(&mut self) -> Result<(), Stop> {
+    pub(super) fn p16_decide_waiting(&mut self) -> Result<(), Stop> {
         if self.leadership.is_none() {
             self.refuse_waiting();
             return Ok(());

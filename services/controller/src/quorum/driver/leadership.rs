@@ -132,7 +132,7 @@ impl Leadership {
     }
 
     /// P9: nobody is told that it failed, nor that it was not begun, for it may yet be committed.
-    pub(super) fn answer_all_as_unknown(self) {
+    pub(super) fn p9_answer_all_as_unknown(self) {
         for answer in self.pending.into_iter().flat_map(|pending| pending.answers) {
             let peer = "the quorum".to_owned();
             let cause = "the controller lost its role while this was being decided; it may be done all the same";

@@ -56,7 +56,7 @@ impl Driver {
     }
 
     /// P8: a peer knows this node with another disk. If this one has no log, it is new.
-    pub(super) fn our_disk_is_new(&mut self) -> Result<(), Stop> {
+    pub(super) fn p8_our_disk_is_new(&mut self) -> Result<(), Stop> {
         if self.peers.is_later() || self.raft.raft.raft_log.last_index() > 0 {
             return Ok(());
         }
@@ -140,7 +140,7 @@ impl Driver {
     }
 
     /// P7: members change when the change is applied.
-    pub(super) fn apply_members(&mut self, entry: &Entry) -> Result<(), Stop> {
+    pub(super) fn p7_apply_members(&mut self, entry: &Entry) -> Result<(), Stop> {
         let unknown = |_| Stop::UnknownEntry { index: entry.index };
         let change = ConfChangeV2::parse_from_bytes(&entry.data).map_err(|_| unknown(()))?;
         if !entry.context.is_empty() {
@@ -165,7 +165,7 @@ impl Driver {
         let learners: Vec<_> = members.learners.iter().map(name).collect();
         tracing::info!(?voters, ?learners, "the members of the quorum changed");
         if was_member && !self.is_member(self.peers.own_id()) {
-            self.peers.mark_removed()?;
+            self.peers.p13_mark_removed()?;
             return Err(Stop::Removed);
         }
         Ok(())

@@ -6,7 +6,7 @@ use ottla_types::NodeId;
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, MessageType};
 
-use super::super::peers::{EnvelopeFault, LogBounds, Opened, check_message, is_later};
+use super::super::peers::{EnvelopeFault, LogBounds, Opened, is_later, p12_check_message};
 use super::install::Received;
 use super::{Driver, PeerInput, Stop};
 use ottla_api::raft::RaftEnvelope;
@@ -27,7 +27,7 @@ impl Driver {
                         if taken { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
                     self.raft.report_snapshot(raft_id, status);
                 }
-                PeerInput::Unreachable(node) => self.report_unreachable(node),
+                PeerInput::Unreachable(node) => self.p6_report_unreachable(node),
                 PeerInput::SnapshotWritten(outcome) => self.snapshot_written(outcome)?,
                 PeerInput::Status(answer) => {
                     // Whoever gave up waiting needs no answer.
@@ -79,7 +79,7 @@ impl Driver {
                     return Err(EnvelopeFault::Replaced(envelope.from));
                 }
                 let last_index = raft.raft_log.last_index();
-                check_message(message, LogBounds { last_index, leader, term })?;
+                p12_check_message(message, LogBounds { last_index, leader, term })?;
             }
             Ok(opened)
         });
@@ -106,7 +106,7 @@ impl Driver {
 
     fn refuse(&mut self, envelope: &RaftEnvelope, fault: &EnvelopeFault) -> Result<(), Stop> {
         if let EnvelopeFault::OurDirectory { .. } = fault {
-            self.our_disk_is_new()?;
+            self.p8_our_disk_is_new()?;
         }
         let now = self.seams.clock.monotonic();
         if self.health.may_complain(envelope.from, now) {
@@ -120,7 +120,7 @@ impl Driver {
     }
 
     /// P6: none of a node's disks can be reached.
-    pub(super) fn report_unreachable(&mut self, node: NodeId) {
+    pub(super) fn p6_report_unreachable(&mut self, node: NodeId) {
         self.peers.ids_of(node).into_iter().for_each(|id| self.raft.report_unreachable(id));
     }
 

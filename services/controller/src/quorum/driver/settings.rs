@@ -82,7 +82,7 @@ impl QuorumConfig {
 }
 
 /// P15: raft's settings; its own defaults are unsafe or slow.
-pub(super) fn raft_config(raft_id: u64, applied: u64, election_ticks: usize) -> raft::Config {
+pub(super) fn p15_raft_config(raft_id: u64, applied: u64, election_ticks: usize) -> raft::Config {
     raft::Config {
         id: raft_id,
         applied,
@@ -94,13 +94,18 @@ pub(super) fn raft_config(raft_id: u64, applied: u64, election_ticks: usize) -> 
         max_inflight_msgs: MAX_INFLIGHT_MESSAGES,
         check_quorum: true,
         pre_vote: true,
-        read_only_option: raft::ReadOnlyOption::Safe,
+        read_only_option: p11_reads(),
         skip_bcast_commit: false,
         batch_append: true,
         priority: 0,
         max_uncommitted_size: MAX_UNCOMMITTED_BYTES,
         max_committed_size_per_ready: MAX_COMMITTED_BYTES_PER_READY,
     }
+}
+
+/// P11: no lease reads: clocks jump, processes pause.
+fn p11_reads() -> raft::ReadOnlyOption {
+    raft::ReadOnlyOption::Safe
 }
 
 /// The time-out of an election: drawn from a seed instead of the process's own randomness, so that simulations repeat. Another
@@ -123,10 +128,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rafts_settings_are_valid() {
+    fn p15_rafts_settings_are_valid_and_the_safe_ones() {
         for ticks in [MIN_ELECTION_TICKS, MAX_ELECTION_TICKS] {
-            raft_config(1, 0, ticks).validate().unwrap();
+            let config = p15_raft_config(1, 0, ticks);
+            config.validate().unwrap();
+            assert!(config.pre_vote && config.check_quorum && config.batch_append);
+            assert!(config.max_uncommitted_size < u64::MAX);
+            assert!(config.max_committed_size_per_ready < u64::MAX);
         }
+    }
+
+    #[test]
+    fn p11_there_are_no_lease_reads() {
+        let config = p15_raft_config(1, 0, MIN_ELECTION_TICKS);
+        assert_eq!(config.read_only_option, raft::ReadOnlyOption::Safe);
     }
 
     #[test]

@@ -49,20 +49,25 @@ impl Driver {
         if !is_wanted && !self.snapshot.is_due(&self.committed, now, &self.config.snapshots) {
             return Ok(());
         }
-        self.sync_commit()?;
+        self.p2_sync_commit()?;
+        let head = self.p5_snapshot_head()?;
+        self.snapshot.taken_at(&self.committed, now);
+        self.snapshot.is_writing = true;
+        self.write_beside(head);
+        Ok(())
+    }
+
+    /// P5: with the image, this is everything that the log before it says.
+    fn p5_snapshot_head(&self) -> Result<SnapshotHead, Stop> {
         let index = self.applied_index;
         let term = self.raft.store().term(index).map_err(|error| Stop::Raft(error.to_string()))?;
-        let head = SnapshotHead {
+        Ok(SnapshotHead {
             position: Position { index, term },
             conf_state: self.raft.raft.prs().conf().to_conf_state(),
             later_disks: self.peers.later_disks(),
             offset: self.committed.offset,
             hash: self.committed.hash(),
-        };
-        self.snapshot.taken_at(&self.committed, now);
-        self.snapshot.is_writing = true;
-        self.write_beside(head);
-        Ok(())
+        })
     }
 
     fn write_beside(&self, head: SnapshotHead) {
@@ -104,7 +109,7 @@ impl Driver {
     }
 
     /// P17: sends the newest snapshot on a stream of its own.
-    pub(super) fn send_snapshot(&mut self, message: &Message) {
+    pub(super) fn p17_send_snapshot(&mut self, message: &Message) {
         let Some(envelope) = self.peers.seal(message, self.committed.cluster_id.as_ref()) else {
             return;
         };

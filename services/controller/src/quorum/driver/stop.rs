@@ -143,9 +143,9 @@ impl Driver {
         if leads && self.seams.clock.monotonic() < stopping.gives_up_at {
             return Ok(false);
         }
-        self.sync_commit()?;
+        self.p2_sync_commit()?;
         if let Some(leadership) = self.leadership.take() {
-            leadership.answer_all_as_unknown();
+            leadership.p9_answer_all_as_unknown();
         }
         self.waiting.extend(self.inbox.close());
         self.refuse_waiting();

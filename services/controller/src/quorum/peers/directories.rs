@@ -112,7 +112,7 @@ impl Directories {
         self.change(|stored| stored.is_later = true)
     }
 
-    pub(super) fn mark_removed(&mut self) -> Result<(), DirectoriesError> {
+    pub(super) fn p13_mark_removed(&mut self) -> Result<(), DirectoriesError> {
         self.change(|stored| stored.is_removed = true)
     }
 

@@ -49,7 +49,7 @@ fn everything_is_there_after_all_members_crashed_at_once() {
 }
 
 #[test]
-fn a_wiped_disk_is_not_the_old_member() {
+fn p8_a_wiped_disk_is_not_the_old_member() {
     simulate(async {
         let mut cluster = Cluster::start(3, 1);
         cluster.live_storage_node().await;
@@ -126,12 +126,12 @@ async fn replaced_disk_joins(snapshot_after_events: u64) -> u64 {
 }
 
 #[test]
-fn a_replaced_disk_joins_by_the_log_and_the_old_one_is_nobody_any_more() {
+fn p7_a_replaced_disk_joins_by_the_log_and_the_old_one_is_nobody_any_more() {
     assert_eq!(simulate(replaced_disk_joins(10_000)), 0);
 }
 
 #[test]
-fn a_replaced_disk_joins_by_snapshot() {
+fn p5_a_replaced_disk_joins_by_snapshot() {
     assert!(simulate(replaced_disk_joins(5)) > 0);
 }
 

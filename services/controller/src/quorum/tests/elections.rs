@@ -37,7 +37,7 @@ fn a_member_that_does_not_lead_says_who_does() {
 }
 
 #[test]
-fn a_leader_that_is_cut_off_answers_unknown_and_forgets_what_it_decided() {
+fn p9_a_leader_that_is_cut_off_answers_unknown_and_forgets_what_it_decided() {
     simulate(async {
         let cluster = Cluster::start(3, 1);
         cluster.live_storage_node().await;

@@ -17,6 +17,8 @@ struct State {
     /// Members that are cut off.
     cut_off: BTreeSet<NodeId>,
     snapshots_sent: u64,
+    /// So many snapshots are lost on their way.
+    snapshots_to_lose: u64,
 }
 
 /// Clones are the same network.
@@ -52,6 +54,10 @@ impl Network {
         self.0.lock().unwrap().cut_off.clear();
     }
 
+    pub(super) fn lose_snapshots(&self, count: u64) {
+        self.0.lock().unwrap().snapshots_to_lose = count;
+    }
+
     pub(super) fn snapshots_sent(&self) -> u64 {
         self.0.lock().unwrap().snapshots_sent
     }
@@ -76,7 +82,13 @@ impl PeerSender for Port {
 
     fn send_snapshot(&self, to: NodeId, transfer: SnapshotTransfer) {
         let Some(member) = self.network.route(self, to) else { return };
-        self.network.0.lock().unwrap().snapshots_sent += 1;
+        let mut state = self.network.0.lock().unwrap();
+        state.snapshots_sent += 1;
+        if state.snapshots_to_lose > 0 {
+            state.snapshots_to_lose -= 1;
+            return;
+        }
+        drop(state);
         let send = async move {
             let mut bytes = vec![0; usize::try_from(transfer.bytes).unwrap()];
             transfer.file.read_exact_at(&mut bytes, 0).unwrap();

@@ -39,7 +39,7 @@ fn what_was_answered_is_there_after_a_crash() {
 }
 
 #[test]
-fn commands_that_wait_together_share_an_entry() {
+fn p16_commands_that_wait_together_share_an_entry() {
     simulate(async {
         let cluster = Cluster::start(1, 1);
         cluster.live_storage_node().await;
@@ -63,6 +63,23 @@ fn a_member_that_is_asked_to_stop_ends_without_a_fault() {
 }
 
 #[test]
+fn p1_members_that_cannot_sync_acknowledge_nothing() {
+    simulate(async {
+        let cluster = Cluster::start(3, 1);
+        cluster.live_storage_node().await;
+        cluster.agreed_hash().await;
+        let leader = cluster.leader().await;
+        for (node, disk) in &cluster.disks {
+            if *node != leader {
+                disk.fail_sync(|_| true);
+            }
+        }
+        let answer = cluster.ask(leader, super::cluster::create("t")).await;
+        assert!(answer.is_err(), "{answer:?}");
+    });
+}
+
+#[test]
 fn a_disk_that_fails_to_sync_ends_the_member() {
     simulate(async {
         let cluster = Cluster::start(1, 1);
@@ -76,7 +93,7 @@ fn a_disk_that_fails_to_sync_ends_the_member() {
 }
 
 #[test]
-fn the_store_holds_nothing_that_a_crash_could_take_back() {
+fn p2_the_store_holds_nothing_that_a_crash_could_take_back() {
     simulate(async {
         let cluster = Cluster::start(1, 1);
         cluster.live_storage_node().await;

@@ -17,7 +17,7 @@ async fn make_events(cluster: &Cluster, broker_epoch: ottla_types::BrokerEpoch, 
 }
 
 #[test]
-fn a_member_that_missed_ten_thousand_events_catches_up_by_snapshot() {
+fn p17_a_member_that_missed_ten_thousand_events_catches_up_by_snapshot() {
     simulate(async {
         let mut cluster = Cluster::prepare(3, 1);
         cluster.snapshots.after_events = 2_000;
@@ -40,6 +40,25 @@ fn a_member_that_missed_ten_thousand_events_catches_up_by_snapshot() {
         cluster.create_topic("u").await;
         cluster.agreed_hash().await;
         assert!(cluster.has_topic(behind, "u"));
+    });
+}
+
+#[test]
+fn p6_a_snapshot_that_was_lost_is_sent_again() {
+    simulate(async {
+        let mut cluster = Cluster::prepare(3, 1);
+        cluster.snapshots.after_events = 100;
+        cluster.start_all();
+        let broker_epoch = cluster.live_storage_node().await;
+        cluster.agreed_hash().await;
+        let leader = cluster.leader().await;
+        let behind = NodeId(leader.0 % 3 + 1);
+        cluster.crash(behind);
+        make_events(&cluster, broker_epoch, 1_500).await;
+        cluster.network.lose_snapshots(3);
+        cluster.start_member(behind).unwrap();
+        cluster.agreed_hash().await;
+        assert!(cluster.network.snapshots_sent() > 3);
     });
 }
 

@@ -53,18 +53,18 @@ fn recover_segment(
         Ok(()) => {}
         Err(HeaderFault::Version(_)) => return Err(WalError::Version { path: path.to_owned() }),
         Err(HeaderFault::Broken) => {
-            check_may_cut(path, &bytes, 0, number, is_last)?;
+            p14_check_may_cut(path, &bytes, 0, number, is_last)?;
             return remove_unborn(disk, path);
         }
     }
     let mut segment = Segment { path: path.to_owned(), file, last_index: 0 };
     let end = replay(recovered, &mut segment, &bytes)?;
     if frame::has_content(&bytes[end..]) {
-        check_may_cut(path, &bytes, end, recovered.next_sequence, is_last)?;
+        p14_check_may_cut(path, &bytes, end, recovered.next_sequence, is_last)?;
         tracing::warn!(path = %path.display(), offset = end, "cut a torn tail off the metadata log");
     }
     if recovered.next_sequence == number {
-        check_may_cut(path, &bytes, end, number, is_last)?;
+        p14_check_may_cut(path, &bytes, end, number, is_last)?;
         return remove_unborn(disk, path);
     }
     if is_last {
@@ -107,7 +107,7 @@ fn replay(
 }
 
 /// P14: what begins at `end` may be cut if it is the log's tail and nothing behind it knows record `sequence` to be durable.
-fn check_may_cut(
+fn p14_check_may_cut(
     path: &Path,
     bytes: &[u8],
     end: usize,

@@ -132,7 +132,7 @@ fn a_torn_tail_is_cut_and_writing_goes_on() {
 }
 
 #[test]
-fn damage_before_a_durable_record_is_a_hard_stop() {
+fn p14_damage_before_a_durable_record_is_a_hard_stop() {
     let disk = SimDisk::new(1);
     let mut wal = open(&disk).unwrap();
     wal.append(one(1, 1), Durability::Synced).unwrap();
@@ -152,7 +152,7 @@ fn damage_before_a_durable_record_is_a_hard_stop() {
 }
 
 #[test]
-fn damage_in_a_segment_with_others_behind_it_is_a_hard_stop() {
+fn p14_damage_in_a_segment_with_others_behind_it_is_a_hard_stop() {
     let disk = SimDisk::new(1);
     let mut wal = open(&disk).unwrap();
     wal.append(one(1, 1), Durability::Synced).unwrap();
@@ -201,7 +201,7 @@ fn compaction_removes_old_segments_and_the_term_at_the_start_is_kept() {
 }
 
 #[test]
-fn an_installed_snapshot_empties_the_log() {
+fn p4_an_installed_snapshot_empties_the_log() {
     let disk = SimDisk::new(1);
     let mut wal = open(&disk).unwrap();
     for index in 1..=5 {
