@@ -67,6 +67,8 @@ pub fn routes(seams: &Seams, services: &AdminServices, health: &Health) -> Route
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(ADMIN_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // What the details of an error are, google.rpc.ErrorInfo: a tool without files can show them.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let built = "the descriptors are built with this program";
     routes.add_service(reflection().build_v1().expect(built));

@@ -171,19 +171,35 @@ async fn health_and_reflection_are_there_for_tools_without_files() {
     admin.end().await;
 }
 
-async fn reflected_services(channel: Channel) -> Vec<String> {
-    use tonic_reflection::pb::v1::ServerReflectionRequest;
-    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_knows_the_details_that_errors_carry() {
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
     use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-    let message_request = Some(MessageRequest::ListServices(String::new()));
-    let request = ServerReflectionRequest { host: String::new(), message_request };
+    let admin = admin().await;
+    let asked = MessageRequest::FileContainingSymbol("google.rpc.ErrorInfo".into());
+    let answer = reflect(admin.channel.clone(), asked).await;
+    assert!(matches!(answer, MessageResponse::FileDescriptorResponse(_)), "{answer:?}");
+    admin.end().await;
+}
+
+async fn reflected_services(channel: Channel) -> Vec<String> {
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    let answer = reflect(channel, MessageRequest::ListServices(String::new())).await;
+    let MessageResponse::ListServicesResponse(list) = answer else { panic!("{answer:?}") };
+    list.service.into_iter().map(|service| service.name).collect()
+}
+
+async fn reflect(
+    channel: Channel,
+    asked: tonic_reflection::pb::v1::server_reflection_request::MessageRequest,
+) -> tonic_reflection::pb::v1::server_reflection_response::MessageResponse {
+    use tonic_reflection::pb::v1::ServerReflectionRequest;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(asked) };
     let requests = tokio_stream::iter([request]);
     let mut client = ServerReflectionClient::new(channel);
     let mut answers = client.server_reflection_info(requests).await.unwrap().into_inner();
     let answer = answers.message().await.unwrap().unwrap();
-    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
-        panic!("{answer:?}")
-    };
-    list.service.into_iter().map(|service| service.name).collect()
+    answer.message_response.unwrap()
 }
