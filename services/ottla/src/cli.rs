@@ -13,6 +13,7 @@ mod serve;
 mod status;
 mod topic;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -102,8 +103,10 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Format(args) => serve::format(&args, output),
         Command::Config(command) => config::run(&command, output),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "ottla", &mut std::io::stdout());
-            Ok(())
+            // Not straight to standard output: a reader that has enough is no reason to panic.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ottla", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
         Command::Topic(command) => client(topic::run(&admin, command, output)),
         Command::Produce(args) => client(produce::run(&bootstrap, args, output)),
