@@ -221,6 +221,7 @@ cluster_node() {
 start_cluster() {
     local id names=() https=() ports=()
     voters='' bootstraps=() admins=() storage_ids=()
+    declare -gA node_pids=()
     for id in $(seq 101 $((100 + $1))); do
         free_port; ports+=("$port")
         voters=${voters:+$voters,}$id@127.0.0.1:$port
@@ -248,7 +249,10 @@ start_cluster() {
         free_ports $(($2 + 1))
         printf '%s\n' "ottla.gateway.node.port.first=$port" >>"$work/gateway-$id.properties"
     done
-    for id in "${names[@]}"; do launch "$id" "$OTTLA_BIN" server "$work/$id.properties"; done
+    for id in "${names[@]}"; do
+        launch "$id" "$OTTLA_BIN" server "$work/$id.properties"
+        node_pids[$id]=$pid
+    done
     for id in "${!names[@]}"; do
         wait_for 120 ready "127.0.0.1:${https[$id]}" ||
             { tail -20 "$work/${names[$id]}.log"; fail "${names[$id]} is not ready"; }

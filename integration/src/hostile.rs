@@ -3,6 +3,7 @@
 //! Invariant: the same seed gives the same bytes. The material are the golden bytes of Kafka's own encoders, so that what
 //! is damaged was deep and valid a moment before. Deliberately judges no answer: the caller watches the process.
 
+pub mod aimed;
 pub mod attack;
 pub mod grpc;
 pub mod session;
@@ -36,6 +37,8 @@ pub struct Sample {
     pub frame: Vec<u8>,
     /// Where in it the message begins.
     pub body: usize,
+    /// Where in it a record batch is that could be valid.
+    pub batch: Option<std::ops::Range<usize>>,
 }
 
 /// For every api and version of a request: the default, the shortest and the two longest samples that are not too long.
@@ -90,7 +93,7 @@ impl Sample {
         let mut frame = writer.finish().into_contiguous().expect("no file regions").to_vec();
         let at = frame.len();
         frame.extend_from_slice(body);
-        Self { key, version, frame, body: at }
+        Self { key, version, frame, body: at, batch: None }
     }
 
     /// The frame with each of these claims at each place of the body, cut off there and with the rest after it.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::admin::Admin;
 use crate::cluster::{Cluster, listener};
+use crate::hostile::aimed::{Arsenal, damage_batch};
 use crate::hostile::grpc::{Caller, Method, admin_methods, controller_methods, storage_methods};
 use crate::hostile::session::{Session, Tally};
-use crate::hostile::{CLAIMS, Dice, Sample, mutate, samples};
+use crate::hostile::{CLAIMS, Dice, mutate, samples};
 use crate::node::Node;
 use crate::process::wait_until;
 use crate::records;
@@ -95,10 +96,12 @@ pub fn claims(ports: &Ports, depth: Depth) -> io::Result<Report> {
 
 /// About `frames` mutated frames, shared out to all ports.
 pub fn mutated(ports: &Ports, frames: u64, seed: u64) -> io::Result<Report> {
-    let all = samples();
+    let topic = "aimed-at";
+    wire::create_topic(&ports.listener, topic, (1, 1), &[("retention.bytes", "10000000")])?;
+    let arsenal = Arsenal::new(&ports.listener, topic)?;
     let kafka = |address: &str, percent, seed| {
         let share = frames * percent / 100 / KAFKA_SESSIONS as u64;
-        in_threads(|turn| mutated_kafka(address, &all, share, Dice(seed ^ (turn as u64) << 32)))
+        in_threads(|turn| mutated_kafka(address, &arsenal, share, Dice(seed ^ (turn as u64) << 32)))
     };
     // Half of it as messages of well-formed calls, half as bytes of connections.
     let grpc = |address: &str, methods, seed| {
@@ -141,21 +144,36 @@ fn in_threads(work: impl Fn(usize) -> io::Result<Tally> + Sync) -> io::Result<Ta
     })
 }
 
-fn mutated_kafka(address: &str, all: &[Sample], frames: u64, mut dice: Dice) -> io::Result<Tally> {
+fn mutated_kafka(
+    address: &str,
+    arsenal: &Arsenal,
+    frames: u64,
+    mut dice: Dice,
+) -> io::Result<Tally> {
     let mut session = Session::new(address);
     for _ in 0..frames {
-        let mut frame = all[dice.below(all.len())].frame.clone();
-        mutate(&mut frame, &mut dice);
+        let sample = arsenal.pick(&mut dice);
+        let mut frame = sample.frame.clone();
+        match &sample.batch {
+            Some(batch) if dice.below(2) == 0 => damage_batch(&mut frame[batch.clone()], &mut dice),
+            _ => {
+                // Mostly the header stays, so that the message is looked at.
+                let from = if dice.below(4) > 0 { sample.body } else { 0 };
+                let mut tail = frame.split_off(from);
+                mutate(&mut tail, &mut dice);
+                frame.append(&mut tail);
+            }
+        }
         if dice.below(16) > 0 {
             session.send_frame(&frame)?;
             continue;
         }
         // The length itself is hostile.
-        let mut length =
+        let mut bytes =
             u32::try_from(frame.len()).map_err(io::Error::other)?.to_be_bytes().to_vec();
-        mutate(&mut length, &mut dice);
-        length.extend_from_slice(&frame);
-        session.send(&length, true)?;
+        mutate(&mut bytes, &mut dice);
+        bytes.append(&mut frame);
+        session.send(&bytes, true)?;
     }
     Ok(session.tally)
 }
