@@ -83,11 +83,6 @@ pub struct FileHeader {
 }
 
 impl FileHeader {
-    /// Where the header of this generation stands.
-    pub const fn slot_at(self) -> u64 {
-        (self.generation % 2) * BLOCK_BYTES as u64
-    }
-
     /// The bytes of this header.
     pub fn encode(self) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = [0; FILE_HEADER_BYTES];

@@ -25,6 +25,9 @@ const DRAFT_SUFFIX: &str = ".new";
 /// (measured on ext4: 140–165 µs, in space that was written before 80–116 µs); so it is written ahead, a bit at a time.
 const WRITE_AHEAD_BYTES: u64 = 256 * 1024;
 
+/// Where the two header slots begin.
+const HEADER_SLOTS: [u64; 2] = [0, BLOCK_BYTES as u64];
+
 static ZEROS: [u8; WRITE_AHEAD_BYTES as usize] = [0; WRITE_AHEAD_BYTES as usize];
 
 pub(in crate::log) struct JournalFile {
@@ -32,6 +35,8 @@ pub(in crate::log) struct JournalFile {
     path: PathBuf,
     generation: u64,
     salt: u32,
+    /// Where the header stands: the next one goes into the other slot.
+    slot: u64,
     /// Where the next round goes.
     position: u64,
     /// Bytes below were written since the start.
@@ -40,6 +45,18 @@ pub(in crate::log) struct JournalFile {
 }
 
 impl JournalFile {
+    /// A file in which nothing counts yet.
+    fn void(
+        file: Arc<dyn DiskFile>,
+        path: PathBuf,
+        slot: u64,
+        header: FileHeader,
+    ) -> io::Result<Self> {
+        let FileHeader { generation, salt } = header;
+        let len = file.len()?;
+        Ok(Self { file, path, generation, salt, slot, position: FIRST_ROUND_AT, written: 0, len })
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
@@ -61,8 +78,10 @@ impl JournalFile {
     /// Uses the file anew: what is in it is void from now on.
     pub(super) fn begin(&mut self, generation: u64) -> io::Result<()> {
         let header = FileHeader { generation, salt: self.salt };
-        self.file.write_all_at(&[IoSlice::new(&header.encode())], header.slot_at())?;
+        let slot = HEADER_SLOTS.into_iter().find(|&slot| slot != self.slot).unwrap_or_default();
+        self.file.write_all_at(&[IoSlice::new(&header.encode())], slot)?;
         self.file.sync_data()?;
+        self.slot = slot;
         self.generation = generation;
         self.position = FIRST_ROUND_AT;
         Ok(())
@@ -119,7 +138,7 @@ pub(super) fn start_files(
     // Also where it is there: a start before this one may have ended in between.
     disk.sync_dir(log_dir)?;
     let newest = (0..FILES_PER_JOURNAL).try_fold(0, |newest, number| {
-        let header = open_existing(disk, dir, number)?.and_then(|(_, header)| header);
+        let header = open_existing(disk, dir, number)?.and_then(|found| found.header);
         io::Result::Ok(header.map_or(newest, |header| newest.max(header.generation)))
     })?;
     let start = |number: usize| start_file(disk, dir, number, newest + 1 + number as u64, config);
@@ -135,11 +154,10 @@ fn start_file(
 ) -> io::Result<JournalFile> {
     let path = dir.join(file_name(number));
     let len = config.file_bytes;
-    if let Some((file, Some(FileHeader { salt, .. }))) = open_existing(disk, dir, number)?
+    if let Some(Found { file, header: Some(header), slot }) = open_existing(disk, dir, number)?
         && file.len()? == len
     {
-        let mut reused =
-            JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, written: 0, len };
+        let mut reused = JournalFile::void(file, path, slot, FileHeader { generation, ..header })?;
         reused.begin(generation)?;
         return Ok(reused);
     }
@@ -147,17 +165,22 @@ fn start_file(
     let file = disk.open(&draft, OpenMode::Create)?;
     file.set_len(0)?;
     file.allocate(len)?;
-    let salt = config.salt;
-    let mut made =
-        JournalFile { file, path, generation, salt, position: FIRST_ROUND_AT, written: 0, len };
+    let header = FileHeader { generation, salt: config.salt };
+    let mut made = JournalFile::void(file, path, HEADER_SLOTS[0], header)?;
     made.begin(generation)?;
     disk.rename(&draft, &made.path)?;
     disk.sync_dir(dir)?;
     Ok(made)
 }
 
-/// A journal's file and its newest header that is whole, if it has one.
-type Found = (Arc<dyn DiskFile>, Option<FileHeader>);
+/// A journal's file as it is found.
+pub(super) struct Found {
+    pub(super) file: Arc<dyn DiskFile>,
+    /// The newest header that is whole, if there is one.
+    pub(super) header: Option<FileHeader>,
+    /// Where it stands.
+    slot: u64,
+}
 
 /// Opens a file of a journal, if it is there.
 pub(super) fn open_existing(
@@ -170,16 +193,18 @@ pub(super) fn open_existing(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut newest: Option<FileHeader> = None;
-    for slot in [0, BLOCK_BYTES as u64] {
+    let mut found = Found { file, header: None, slot: HEADER_SLOTS[0] };
+    for slot in HEADER_SLOTS {
         let mut bytes = [0; FILE_HEADER_BYTES];
-        if file.len()? >= slot + FILE_HEADER_BYTES as u64 {
-            file.read_exact_at(&mut bytes, slot)?;
+        if found.file.len()? >= slot + FILE_HEADER_BYTES as u64 {
+            found.file.read_exact_at(&mut bytes, slot)?;
         }
-        let header = FileHeader::decode(&bytes).ok();
-        newest = newest.into_iter().chain(header).max_by_key(|header| header.generation);
+        let Ok(header) = FileHeader::decode(&bytes) else { continue };
+        if found.header.is_none_or(|newest| header.generation > newest.generation) {
+            (found.header, found.slot) = (Some(header), slot);
+        }
     }
-    Ok(Some((file, newest)))
+    Ok(Some(found))
 }
 
 /// The path of a journal's file.

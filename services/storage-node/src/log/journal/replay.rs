@@ -117,13 +117,12 @@ impl JournalReplay {
         let mut found = Vec::new();
         for number in 0..FILES_PER_JOURNAL {
             let path = path_of(dir, number);
-            match open_existing(disk, dir, number)? {
-                Some((file, Some(header))) => found.push((header, path, file)),
-                Some((_, None)) => {
-                    let reason = JournalFormatError::Magic.to_string();
-                    self.damage.push(JournalDamage { path, position: 0, reason, partition: None });
-                }
-                None => {}
+            let Some(there) = open_existing(disk, dir, number)? else { continue };
+            if let Some(header) = there.header {
+                found.push((header, path, there.file));
+            } else {
+                let reason = JournalFormatError::Magic.to_string();
+                self.damage.push(JournalDamage { path, position: 0, reason, partition: None });
             }
         }
         found.sort_by_key(|(header, _, _)| header.generation);
