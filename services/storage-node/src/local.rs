@@ -250,13 +250,15 @@ impl LocalStorage {
             let has_failed = self.parts().failures.any_of(of_dir);
             let partitions = shards.iter().flatten().flatten();
             let disk = &self.parts().seams.disk;
-            let usable = disk.free_space_bytes(&dir.path).ok();
+            let bytes = |space: std::io::Result<u64>| {
+                space.ok().and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1)
+            };
             directories.push(LogDirectory {
                 error: if has_failed { ErrorCode::KafkaStorageError } else { ErrorCode::None },
                 path: dir.path.display().to_string(),
                 id: dir.id,
-                total_bytes: -1,
-                usable_bytes: usable.and_then(|b| i64::try_from(b).ok()).unwrap_or(-1),
+                total_bytes: bytes(disk.total_space_bytes(&dir.path)),
+                usable_bytes: bytes(disk.free_space_bytes(&dir.path)),
                 partitions: partitions.filter(|p| wanted(&p.partition)).copied().collect(),
             });
         }

@@ -61,6 +61,9 @@ pub trait Disk: Send + Sync + 'static {
     /// Bytes that can still be written below this folder.
     fn free_space_bytes(&self, dir: &Path) -> io::Result<u64>;
 
+    /// Size of the file system that this folder is on, bytes.
+    fn total_space_bytes(&self, dir: &Path) -> io::Result<u64>;
+
     /// Takes the exclusive lock file of a data directory; `WouldBlock` if another process has it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
 }

@@ -57,6 +57,10 @@ impl Disk for NoSyncDisk {
         self.0.free_space_bytes(dir)
     }
 
+    fn total_space_bytes(&self, dir: &Path) -> io::Result<u64> {
+        self.0.total_space_bytes(dir)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         self.0.lock(path)
     }

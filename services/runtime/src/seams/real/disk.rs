@@ -98,6 +98,11 @@ impl Disk for RealDisk {
         Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
+    fn total_space_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(found.f_blocks.saturating_mul(found.f_frsize))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -230,7 +235,8 @@ mod tests {
         assert_eq!(got, parts.concat());
         assert!(disk.open(&path, OpenMode::CreateNew).is_err());
         assert!(disk.open(dir.path(), OpenMode::Read).is_err());
-        assert!(disk.free_space_bytes(dir.path()).unwrap() > 0);
+        let free = disk.free_space_bytes(dir.path()).unwrap();
+        assert!(free > 0 && disk.total_space_bytes(dir.path()).unwrap() >= free);
 
         let lock = disk.lock(&dir.path().join(".lock")).unwrap();
         let again = disk.lock(&dir.path().join(".lock")).err().unwrap();

@@ -26,7 +26,7 @@ use crate::seams::{DirEntry, Disk, DiskFile, DiskLock, OpenMode, SimRng};
 
 pub use file::{CrashDamage, SECTOR_BYTES};
 
-/// What a disk without a set capacity says it has free.
+/// What a disk without a set capacity says that it holds, and has free.
 const UNLIMITED_BYTES: u64 = 1 << 50;
 
 /// A simulated disk. Clones are the same disk, so a test keeps one and gives one to what it tests.
@@ -292,6 +292,12 @@ impl Disk for SimDisk {
         let state = locked(&self.0);
         state.names.dir(dir)?;
         Ok(state.free_bytes())
+    }
+
+    fn total_space_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let state = locked(&self.0);
+        state.names.dir(dir)?;
+        Ok(state.faults.capacity_bytes.unwrap_or(UNLIMITED_BYTES))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {

@@ -144,6 +144,14 @@ async fn directories_are_described_with_their_partitions() {
     let sizes: i64 =
         described.directories.iter().flat_map(|d| &d.partitions).map(|p| p.size_bytes).sum();
     assert_eq!(sizes, batch(&world.seams, &["v"]).len() as i64);
+    world.disk.set_capacity_bytes(Some(1 << 30));
+    let request = DescribeLogDirsRequest { partitions: None };
+    let described = node.storage.describe_log_dirs(context(), request).await.unwrap();
+    for directory in &described.directories {
+        assert_eq!(directory.total_bytes, 1 << 30);
+        assert!((1..1 << 30).contains(&directory.usable_bytes));
+    }
+    world.disk.set_capacity_bytes(None);
     let only = Some(vec![topic_partition(topic, 2)]);
     let request = DescribeLogDirsRequest { partitions: only };
     let described = node.storage.describe_log_dirs(context(), request).await.unwrap();

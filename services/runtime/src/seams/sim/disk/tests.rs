@@ -137,6 +137,7 @@ fn a_full_disk_takes_what_fits_and_says_so() {
     let error = file.write_all_at(&[IoSlice::new(&[1; 1500])], 0).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::StorageFull);
     assert_eq!((file.len().unwrap(), disk.free_space_bytes(Path::new("/")).unwrap()), (1000, 0));
+    assert_eq!(disk.total_space_bytes(Path::new("/")).unwrap(), 1000);
     write(&*file, &[2; 1000], 0);
     assert_eq!(file.allocate(1001).unwrap_err().kind(), ErrorKind::StorageFull);
 }
