@@ -1,11 +1,8 @@
 //! What a gateway is told at its start.
 //!
-//! Invariant: every value is checked before it gets here; names are Kafka's. Where values come from (file,
-//! environment, command line) is known to `config/from_server.rs` only.
+//! Invariant: every value is checked before it gets here; names are Kafka's. Deliberately does not know where values come from
+//! (file, environment, command line).
 
-mod from_server;
-
-use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_metadata::topic_config::ClusterDefaults;
@@ -28,7 +25,7 @@ pub const DEFAULT_MAX_FETCH_BYTES: i32 = 55 << 20;
 pub const DEFAULT_MAX_PARTITIONS_PER_DESCRIBE: i32 = 2_000;
 
 /// What a gateway is told at its start.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct GatewayConfig {
     /// `node.id` of the process.
     pub node: NodeId,
@@ -48,8 +45,6 @@ pub struct GatewayConfig {
     pub max_partitions_per_describe: i32,
     /// Defaults of topic configs that the process's own configuration sets.
     pub topic_defaults: ClusterDefaults,
-    /// What DescribeConfigs says of storage nodes.
-    pub broker_configs: Arc<dyn BrokerConfigs>,
 }
 
 /// One listener for Kafka clients.
@@ -103,29 +98,4 @@ impl Default for ConnectionLimits {
             receive_buffer_bytes: None,
         }
     }
-}
-
-/// Where DescribeConfigs learns the configuration of a storage node.
-pub trait BrokerConfigs: Send + Sync + 'static {
-    /// Every config of the node by Kafka's names, in order of the names; `None` if nothing is known of the node.
-    fn describe(&self, node: NodeId) -> Option<Vec<BrokerConfigEntry>>;
-}
-
-/// One config of a storage node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerConfigEntry {
-    /// Kafka's name.
-    pub name: String,
-    /// The value in force; `None` is null.
-    pub value: Option<String>,
-    /// The default, if there is one.
-    pub default: Option<String>,
-    /// Whether the file, the environment or the command line set it.
-    pub is_set: bool,
-    /// Whether it is a secret: its value is never told.
-    pub is_sensitive: bool,
-    /// Kafka's type: BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS or PASSWORD.
-    pub kind: String,
-    /// A sentence for people, if there is one.
-    pub documentation: Option<String>,
 }

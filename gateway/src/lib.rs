@@ -21,7 +21,5 @@ mod request;
 mod router;
 pub mod service;
 
-pub use config::{
-    BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, ListenerConfig,
-};
+pub use config::{ConnectionLimits, GatewayConfig, ListenerConfig};
 pub use service::{GatewayHandle, Neighbours, Process, StartError, start};

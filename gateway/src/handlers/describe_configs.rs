@@ -1,8 +1,13 @@
 //! DescribeConfigs: the configs of topics and of storage nodes, with their sources.
 //!
-//! Invariant: a secret is never told. Only the configuration files of nodes and the configs of topics exist so far; other kinds of
-//! resources are refused as Kafka refuses what it does not know.
+//! Invariant: a secret is never told. Each node tells its own configuration, whichever gateway is asked. Only the configuration
+//! files of nodes and the configs of topics exist so far; other kinds of resources are refused as Kafka refuses what it does not
+//! know.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::join_all;
+use ottla_api::storage::NodeConfig;
 use ottla_kafka_wire::messages::describe_configs_request::{
     DescribeConfigsRequest, DescribeConfigsResource,
 };
@@ -10,13 +15,13 @@ use ottla_kafka_wire::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
     DescribeConfigsSynonym,
 };
-use ottla_metadata::Refusal;
 use ottla_metadata::topic_config::{DescribedConfig, Synonym, describe};
+use ottla_metadata::{Image, Refusal};
 use ottla_types::{ErrorCode, NodeId};
 
-use super::{config_kind, config_source, topics};
+use super::{BACKEND_TIME, config_kind, config_source, topics};
 use crate::answer::Answer;
-use crate::config::BrokerConfigEntry;
+use crate::errors;
 use crate::request::Call;
 use crate::router::Handle;
 
@@ -28,6 +33,8 @@ const BROKER: i8 = 4;
 const STATIC_BROKER_CONFIG: i8 = 4;
 /// Kafka's number for defaults.
 const DEFAULT_CONFIG: i8 = 5;
+/// The effect of a key that does what its documentation says.
+const OBEYED: &str = "obeyed";
 
 /// The handler.
 pub(crate) struct DescribeConfigs;
@@ -36,10 +43,12 @@ impl Handle for DescribeConfigs {
     type Request = DescribeConfigsRequest;
 
     async fn handle(call: Call, request: DescribeConfigsRequest) -> Answer {
+        let image = call.gateway.image();
+        let nodes = ask_nodes(&call, &image, &request.resources).await;
         let results = request.resources.iter().map(|resource| {
             let described = match resource.resource_type {
-                TOPIC => topic(&call, &resource.resource_name),
-                BROKER => broker(&call, &resource.resource_name),
+                TOPIC => topic(&call, &image, &resource.resource_name),
+                BROKER => broker(&nodes, &resource.resource_name),
                 other => Err(Refusal::new(
                     ErrorCode::InvalidRequest,
                     format!("Unsupported resource type: {other}; topics (2) and brokers (4) have configs"),
@@ -53,8 +62,7 @@ impl Handle for DescribeConfigs {
 
 type Described = Result<Vec<DescribeConfigsResourceResult>, Refusal>;
 
-fn topic(call: &Call, name: &str) -> Described {
-    let image = call.gateway.image();
+fn topic(call: &Call, image: &Image, name: &str) -> Described {
     if !topics::is_legal_name(name) {
         return Err(Refusal::new(
             ErrorCode::InvalidTopicException,
@@ -87,46 +95,68 @@ fn topic_config(config: DescribedConfig) -> DescribeConfigsResourceResult {
     }
 }
 
+/// What the named nodes say of themselves, as far as they exist. Each is asked once, all at the same time.
+type Nodes = BTreeMap<NodeId, Result<Vec<NodeConfig>, Refusal>>;
+
+async fn ask_nodes(call: &Call, image: &Image, resources: &[DescribeConfigsResource]) -> Nodes {
+    let named = resources.iter().filter(|resource| resource.resource_type == BROKER);
+    let named = named.filter_map(|resource| Some(NodeId(resource.resource_name.parse().ok()?)));
+    let named: BTreeSet<NodeId> = named.filter(|node| image.brokers.contains_key(node)).collect();
+    let asked = named.into_iter().map(|node| async move { (node, ask(call, image, node).await) });
+    join_all(asked).await.into_iter().collect()
+}
+
+async fn ask(call: &Call, image: &Image, node: NodeId) -> Result<Vec<NodeConfig>, Refusal> {
+    let storage = call.gateway.backends.get(node, image).ok_or_else(|| no_such_node(node))?;
+    let described = storage.describe_node_configs(call.context(BACKEND_TIME)).await;
+    described.map_err(|error| {
+        Refusal::new(errors::for_node_configs(&error), format!("Broker {node}: {error}."))
+    })
+}
+
+fn no_such_node(node: NodeId) -> Refusal {
+    Refusal::new(ErrorCode::InvalidRequest, format!("There is no broker {node}."))
+}
+
 /// A node by its id, or with an empty name the cluster-wide dynamic configs, of which there are none.
-fn broker(call: &Call, name: &str) -> Described {
+fn broker(nodes: &Nodes, name: &str) -> Described {
     if name.is_empty() {
         return Ok(Vec::new());
     }
-    let refuse = |message: String| Refusal::new(ErrorCode::InvalidRequest, message);
-    let node: i32 = name
-        .parse()
-        .map_err(|_| refuse(format!("Broker id must be an integer, but it is: {name:.32}")))?;
-    let image = call.gateway.image();
-    let entries = match image.brokers.contains_key(&NodeId(node)) {
-        true => call.gateway.config.broker_configs.describe(NodeId(node)),
-        false => return Err(refuse(format!("There is no broker {node}."))),
-    };
-    Ok(entries.unwrap_or_default().into_iter().map(broker_config).collect())
+    let node = name.parse().map(NodeId).map_err(|_| {
+        let message = format!("Broker id must be an integer, but it is: {name:.32}");
+        Refusal::new(ErrorCode::InvalidRequest, message)
+    })?;
+    let configs = nodes.get(&node).cloned().unwrap_or_else(|| Err(no_such_node(node)))?;
+    Ok(configs.into_iter().map(broker_config).collect())
 }
 
-fn broker_config(entry: BrokerConfigEntry) -> DescribeConfigsResourceResult {
-    let shown = |value: Option<String>| value.filter(|_| !entry.is_sensitive);
-    let source = if entry.is_set { STATIC_BROKER_CONFIG } else { DEFAULT_CONFIG };
-    let set = entry.is_set.then(|| DescribeConfigsSynonym {
-        name: entry.name.clone(),
-        value: shown(entry.value.clone()),
-        source: STATIC_BROKER_CONFIG,
-    });
-    let default = entry.default.clone().map(|default| DescribeConfigsSynonym {
-        name: entry.name.clone(),
-        value: shown(Some(default)),
-        source: DEFAULT_CONFIG,
-    });
+fn broker_config(config: NodeConfig) -> DescribeConfigsResourceResult {
+    let shown = |value: Option<String>| value.filter(|_| !config.is_sensitive);
+    let synonym = |value, source| DescribeConfigsSynonym {
+        name: config.name.clone(),
+        value: shown(value),
+        source,
+    };
+    let set = config.is_set.then(|| synonym(config.value.clone(), STATIC_BROKER_CONFIG));
+    let default = config.default.clone().map(|default| synonym(Some(default), DEFAULT_CONFIG));
     DescribeConfigsResourceResult {
-        value: shown(entry.value.clone()),
+        value: shown(config.value.clone()),
         read_only: true,
-        config_source: source,
-        is_sensitive: entry.is_sensitive,
+        config_source: if config.is_set { STATIC_BROKER_CONFIG } else { DEFAULT_CONFIG },
+        is_sensitive: config.is_sensitive,
         synonyms: set.into_iter().chain(default).collect(),
-        config_type: kind_number(&entry.kind),
-        documentation: entry.documentation,
-        name: entry.name,
+        config_type: kind_number(&config.kind),
+        documentation: documentation(&config),
+        name: config.name,
     }
+}
+
+/// What the key means, and what it does here where that is not simply what it says.
+fn documentation(config: &NodeConfig) -> Option<String> {
+    let effect = (config.effect != OBEYED).then(|| format!("Ottla: {}.", config.effect));
+    let parts: Vec<String> = config.documentation.clone().into_iter().chain(effect).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
 }
 
 /// Kafka's number of a type of its configuration.

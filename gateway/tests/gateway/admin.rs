@@ -188,13 +188,32 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
         let retention = &results[0].configs[0];
         assert_eq!((results[0].configs.len(), retention.value.as_deref()), (1, Some("5000")));
         assert_eq!((retention.config_source, retention.synonyms[0].source), (1, 1));
-        let threads = &results[2].configs[0];
-        assert_eq!((threads.name.as_str(), threads.config_source), ("num.io.threads", 5));
+        let [threads, secret] = &results[2].configs[..] else { panic!("{:?}", results[2]) };
+        assert_eq!(
+            (threads.name.as_str(), threads.value.as_deref()),
+            ("num.io.threads", Some("4"))
+        );
+        let sources: Vec<i8> = threads.synonyms.iter().map(|synonym| synonym.source).collect();
+        assert_eq!((threads.config_source, threads.read_only, sources), (4, true, vec![4, 5]));
+        assert!(
+            secret.is_sensitive && secret.value.is_none() && secret.synonyms[0].value.is_none()
+        );
         if version >= 3 {
-            assert_eq!((retention.config_type, threads.config_type), (5, 3));
-            assert!(retention.documentation.is_some());
+            let kinds = [retention.config_type, threads.config_type, secret.config_type];
+            assert_eq!(kinds, [5, 3, 9]);
+            assert!(retention.documentation.is_some() && threads.documentation.is_none());
+            assert_eq!(secret.documentation.as_deref(), Some("Ottla: no effect yet."));
         }
     }
+    // Each node is asked once a request, and only those that exist.
+    assert_eq!(cluster.storage.calls.lock().unwrap()["describe_node_configs"], 4);
+    let twice = DescribeConfigsRequest {
+        resources: vec![resource(4, "1", None), resource(4, "1", Some(vec![]))],
+        ..Default::default()
+    };
+    let results = client.ask(4, &twice).await.results;
+    assert_eq!((results[0].configs.len(), results[1].configs.len()), (2, 0));
+    assert_eq!(cluster.storage.calls.lock().unwrap()["describe_node_configs"], 5);
 }
 
 #[tokio::test]

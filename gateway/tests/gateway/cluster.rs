@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_api::{Controller, MetadataFollower, Storage};
 use ottla_gateway::{
-    BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, GatewayHandle,
-    ListenerConfig, Neighbours, Process, start,
+    ConnectionLimits, GatewayConfig, GatewayHandle, ListenerConfig, Neighbours, Process, start,
 };
 use ottla_log_format::BatchBuilder;
 use ottla_metadata::command::{NewTopic, Reply};
@@ -32,24 +31,6 @@ pub(crate) struct Cluster {
     pub(crate) gateway: GatewayHandle,
     pub(crate) process: Process,
     pub(crate) address: HostPort,
-}
-
-struct Configs;
-
-impl BrokerConfigs for Configs {
-    fn describe(&self, node: NodeId) -> Option<Vec<BrokerConfigEntry>> {
-        (node == NODE).then(|| {
-            vec![BrokerConfigEntry {
-                name: "num.io.threads".into(),
-                value: Some("8".into()),
-                default: Some("8".into()),
-                is_set: false,
-                is_sensitive: false,
-                kind: "INT".into(),
-                documentation: None,
-            }]
-        })
-    }
 }
 
 impl Cluster {
@@ -108,7 +89,6 @@ pub(crate) fn config(limits: ConnectionLimits) -> GatewayConfig {
         max_fetch_bytes: 55 << 20,
         max_partitions_per_describe: 2_000,
         topic_defaults: Default::default(),
-        broker_configs: Arc::new(Configs),
     }
 }
 

@@ -6,6 +6,9 @@ use ottla_api::{Controller, MetadataFollower};
 use ottla_gateway::{
     ConnectionLimits, GatewayConfig, ListenerConfig, Neighbours, Process, StartError, start,
 };
+use ottla_kafka_wire::messages::describe_configs_request::{
+    DescribeConfigsRequest, DescribeConfigsResource,
+};
 use ottla_kafka_wire::messages::metadata_request::MetadataRequest;
 use ottla_metadata::Command;
 use ottla_runtime::Seams;
@@ -97,6 +100,19 @@ async fn a_node_that_cannot_be_reached_makes_clients_look_again() {
     let response = client.ask(9, &produce(9, at, 1, batch(b"x"))).await;
     let code = response.responses[0].partition_responses[0].error_code;
     assert_eq!(code, ErrorCode::NotLeaderOrFollower.code());
+    // Its configuration is its own: no gateway tells another process's.
+    let resource = |name: &str| DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: name.into(),
+        configuration_keys: None,
+    };
+    let request = DescribeConfigsRequest {
+        resources: vec![resource("1"), resource("9")],
+        ..Default::default()
+    };
+    let codes = client.ask(4, &request).await.results.into_iter().map(|result| result.error_code);
+    let expected = [ErrorCode::BrokerNotAvailable.code(), ErrorCode::InvalidRequest.code()];
+    assert_eq!(codes.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

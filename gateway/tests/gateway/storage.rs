@@ -210,4 +210,28 @@ impl Storage for FakeStorage {
             producer_epoch: ProducerEpoch(0),
         })
     }
+
+    async fn describe_node_configs(&self, _: RequestContext) -> Result<Vec<NodeConfig>, CallError> {
+        self.count("describe_node_configs");
+        let threads = NodeConfig {
+            name: "num.io.threads".into(),
+            value: Some("4".into()),
+            default: Some("8".into()),
+            is_set: true,
+            is_sensitive: false,
+            kind: "INT".into(),
+            documentation: None,
+            effect: "obeyed".into(),
+        };
+        let secret = NodeConfig {
+            name: "ssl.key.password".into(),
+            value: Some("hunter2".into()),
+            default: None,
+            is_sensitive: true,
+            kind: "PASSWORD".into(),
+            effect: "no effect yet".into(),
+            ..threads.clone()
+        };
+        Ok(vec![threads, secret])
+    }
 }

@@ -4,6 +4,7 @@
 
 mod client;
 mod convert;
+mod node_config;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,6 +25,7 @@ pub use client::{
     MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_FETCHES, MAX_OUTSTANDING_REQUESTS,
     RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MOST, RemoteStorage,
 };
+pub use node_config::NodeConfig;
 pub use server::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS, StorageServer};
 
 /// The one method of the storage service.
@@ -73,6 +75,12 @@ pub trait Storage: Send + Sync + 'static {
         context: RequestContext,
         request: InitProducerIdRequest,
     ) -> Result<InitProducerIdResponse, CallError>;
+
+    /// The node's own configuration, in order of the names (DescribeConfigs of a broker).
+    async fn describe_node_configs(
+        &self,
+        context: RequestContext,
+    ) -> Result<Vec<NodeConfig>, CallError>;
 }
 
 /// When a produce is answered.

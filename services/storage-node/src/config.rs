@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ottla_api::storage::NodeConfig;
 use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ClusterDefaults;
 use ottla_runtime::seams::HostPort;
@@ -34,6 +35,8 @@ pub struct StorageConfig {
     pub topic_defaults: ClusterDefaults,
     /// `producer.id.expiration.ms`.
     pub producer_expiration_ms: i64,
+    /// What the node says of its own configuration, in order of the names.
+    pub node_configs: Vec<NodeConfig>,
     /// How long things take.
     pub timing: StorageTiming,
     /// Sizes of what the node keeps.
@@ -99,6 +102,7 @@ impl StorageConfig {
             min_free_bytes: 0,
             topic_defaults: ClusterDefaults::default(),
             producer_expiration_ms: 86_400_000,
+            node_configs: Vec::new(),
             timing: StorageTiming::default(),
             sizes: StorageSizes::default(),
             #[cfg(feature = "mutants")]

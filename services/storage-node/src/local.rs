@@ -18,7 +18,7 @@ use futures::future::join_all;
 use ottla_api::storage::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, IsolationLevel, ListOffsetsRequest,
-    ListOffsetsResponse, LogDirectory, ProduceRequest, ProduceResponse,
+    ListOffsetsResponse, LogDirectory, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, MetadataFollower, RequestContext, Storage};
 use ottla_runtime::Seams;
@@ -52,6 +52,7 @@ pub(crate) struct LocalParts {
     pub(crate) metadata: MetadataFollower,
     pub(crate) failures: Arc<Failures>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) node_configs: Vec<NodeConfig>,
 }
 
 /// A storage node in this process. Clones are the same node.
@@ -191,6 +192,11 @@ impl Storage for LocalStorage {
     ) -> Result<InitProducerIdResponse, CallError> {
         self.check_running()?;
         self.within(context.timeout, self.do_init_producer_id(request)).await
+    }
+
+    async fn describe_node_configs(&self, _: RequestContext) -> Result<Vec<NodeConfig>, CallError> {
+        self.check_running()?;
+        Ok(self.parts().node_configs.clone())
     }
 }
 

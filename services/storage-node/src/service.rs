@@ -94,6 +94,7 @@ pub async fn start(
         metadata: metadata.clone(),
         failures: shards.failures(),
         producer_ids: ProducerIds::new(controller, membership.clone(), config.node),
+        node_configs: config.node_configs.clone(),
     });
     let assignments = Assignments {
         node: config.node,

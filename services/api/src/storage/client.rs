@@ -18,10 +18,11 @@ use ottla_types::{ErrorCode, NodeId, Offset, TimestampMs};
 use tracing::Span;
 
 use crate::context::{CallError, RequestContext};
+use crate::storage::convert::node_configs_from_wire;
 use crate::storage::{
     Acks, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    MAX_FETCH_BYTES, ProducePartitionResult, ProduceRequest, ProduceResponse, Storage,
+    MAX_FETCH_BYTES, NodeConfig, ProducePartitionResult, ProduceRequest, ProduceResponse, Storage,
 };
 use link::Link;
 use table::Cost;
@@ -121,6 +122,19 @@ impl Storage for RemoteStorage {
         let request = Request::InitProducerId(request.into());
         match self.control.call(&context, request, Cost::request(0)).await? {
             Response::InitProducerId(response) => Ok(response.try_into()?),
+            _ => Err(not_an_answer()),
+        }
+    }
+
+    async fn describe_node_configs(
+        &self,
+        context: RequestContext,
+    ) -> Result<Vec<NodeConfig>, CallError> {
+        let context =
+            below(context, |context| client_span!(context, "storage.describe_node_configs"));
+        let request = Request::DescribeNodeConfigs(wire::DescribeNodeConfigsRequest {});
+        match self.control.call(&context, request, Cost::request(0)).await? {
+            Response::DescribeNodeConfigs(response) => Ok(node_configs_from_wire(response)),
             _ => Err(not_an_answer()),
         }
     }

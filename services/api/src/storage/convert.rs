@@ -4,6 +4,7 @@
 //! moved, never copied.
 
 mod fetch;
+mod node_configs;
 mod offsets;
 mod produce;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::context::Malformed;
 use crate::context::wire::required;
 
 pub(crate) use fetch::fetched_to_wire;
+pub(crate) use node_configs::{node_configs_from_wire, node_configs_to_wire};
 
 pub(super) fn partition_to_wire(partition: TopicPartition) -> Option<wire::TopicPartition> {
     let id = u128::from_be_bytes(*partition.topic.0.as_bytes());

@@ -19,6 +19,7 @@ use crate::context::RequestContext;
 use crate::loopback::Loopback;
 use crate::storage::{RemoteStorage, StorageServer};
 use fake::Fake;
+pub(crate) use fake::node_configs;
 
 const NODE: NodeId = NodeId(7);
 

@@ -1,15 +1,16 @@
 //! The gateway's part of a process's configuration.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_controller::config::domain_settings;
 use ottla_gateway::config::{
-    BrokerConfigEntry, BrokerConfigs, ConnectionLimits, GatewayConfig, ListenerConfig,
+    ConnectionLimits, DEFAULT_MAX_CONNECTIONS, GatewayConfig, ListenerConfig,
 };
 use ottla_metadata::topic_config::ConfigError;
-use ottla_runtime::config::{ExplainRow, ServerConfig};
-use ottla_types::NodeId;
+use ottla_runtime::config::ServerConfig;
+
+/// Kafka's default of `max.connections`: no bound. Here it gets one.
+const UNBOUNDED: usize = i32::MAX as usize;
 
 /// What a gateway is told at its start.
 ///
@@ -20,7 +21,10 @@ pub(super) fn config(config: &ServerConfig) -> Result<GatewayConfig, ConfigError
     let limits = ConnectionLimits {
         max_request_bytes: network.max_request_bytes,
         max_idle: network.max_idle.unwrap_or(Duration::MAX),
-        max_connections: network.max_connections.min(ConnectionLimits::default().max_connections),
+        max_connections: match network.max_connections {
+            UNBOUNDED => DEFAULT_MAX_CONNECTIONS,
+            set => set,
+        },
         max_connections_per_address: network.max_connections_per_ip,
         send_buffer_bytes: network.socket_send_buffer_bytes,
         receive_buffer_bytes: network.socket_receive_buffer_bytes,
@@ -36,7 +40,6 @@ pub(super) fn config(config: &ServerConfig) -> Result<GatewayConfig, ConfigError
         delete_topics: config.topics.is_deletion_allowed,
         max_fetch_bytes: network.fetch_max_bytes,
         max_partitions_per_describe: network.max_request_partitions,
-        broker_configs: Arc::new(OwnConfigs { node: config.node_id, rows: config.explain() }),
     })
 }
 
@@ -51,26 +54,36 @@ fn listeners(config: &ServerConfig) -> Vec<ListenerConfig> {
     config.client_listeners.iter().map(listener).collect()
 }
 
-/// The configuration of the storage node in this process.
-struct OwnConfigs {
-    node: NodeId,
-    rows: Vec<ExplainRow>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_runtime::config::{ConfigFile, ConfigSources};
 
-impl BrokerConfigs for OwnConfigs {
-    fn describe(&self, node: NodeId) -> Option<Vec<BrokerConfigEntry>> {
-        (node == self.node).then(|| self.rows.iter().map(entry).collect())
+    const BROKER: &str = "process.roles=broker,controller\nnode.id=1\nlog.dirs=/data\n\
+        listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ncontroller.quorum.voters=1@localhost:9093\n";
+    const GATEWAY: &str = "process.roles=gateway\nnode.id=7\nlisteners=PLAINTEXT://:9092\n\
+        controller.quorum.voters=1@localhost:9093\n";
+
+    fn load(text: &str) -> GatewayConfig {
+        let file = Some(ConfigFile { name: "test".into(), text: text.into() });
+        let sources = ConfigSources { file, ..ConfigSources::default() };
+        config(&ServerConfig::load(&sources, "localhost").unwrap()).unwrap()
     }
-}
 
-fn entry(row: &ExplainRow) -> BrokerConfigEntry {
-    BrokerConfigEntry {
-        name: row.key.clone(),
-        value: row.value.clone(),
-        default: row.default.clone(),
-        is_set: row.source != "default",
-        is_sensitive: false,
-        kind: "STRING".to_owned(),
-        documentation: (!row.doc.is_empty()).then(|| row.doc.clone()),
+    #[test]
+    fn only_a_gateway_without_a_storage_node_has_node_ports() {
+        assert_eq!(load(BROKER).listeners[0].node_port_first, None);
+        assert_eq!(load(GATEWAY).listeners[0].node_port_first, Some(9192));
+    }
+
+    #[test]
+    fn limits_are_kafkas_with_a_bound_where_kafka_has_none() {
+        let limits = load(BROKER).limits;
+        assert_eq!(limits.max_connections, DEFAULT_MAX_CONNECTIONS);
+        assert_eq!((limits.max_request_bytes, limits.max_idle.as_secs()), (100 << 20, 600));
+        let set = format!("{BROKER}max.connections=20000\nlog.retention.hours=5\n");
+        let config = load(&set);
+        assert_eq!(config.limits.max_connections, 20_000);
+        assert_eq!(config.topic_defaults.get("retention.ms").unwrap().value, "18000000");
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ottla_api::controller::ControllerClient;
+use ottla_api::storage::NodeConfig;
 use ottla_controller::config::domain_settings;
 use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ConfigError;
 use ottla_runtime::Seams;
-use ottla_runtime::config::ServerConfig;
+use ottla_runtime::config::{ExplainRow, ServerConfig};
 use ottla_storage_node::config::{StorageConfig, StorageSizes, StorageTiming};
 use ottla_storage_node::service::StorageHandle;
 
@@ -34,6 +35,7 @@ pub(super) fn config(
         min_free_bytes: config.storage.min_free_disk_bytes,
         topic_defaults: domain_settings(config)?.topic_defaults,
         producer_expiration_ms: i64::try_from(expiration).unwrap_or(i64::MAX),
+        node_configs: node_configs(config),
         timing: StorageTiming {
             heartbeat_interval: config.timing.broker_heartbeat_interval,
             registration_timeout: config.timing.registration_timeout,
@@ -51,6 +53,23 @@ pub(super) fn config(
         mutant: variations.mutant,
         ..own
     })
+}
+
+/// What the node tells of its own configuration, in order of the names.
+fn node_configs(config: &ServerConfig) -> Vec<NodeConfig> {
+    let one = |row: ExplainRow| NodeConfig {
+        name: row.key,
+        value: row.value.filter(|_| !row.is_sensitive),
+        default: row.default,
+        is_set: row.is_set,
+        is_sensitive: row.is_sensitive,
+        kind: row.kind.to_owned(),
+        documentation: (!row.doc.is_empty()).then_some(row.doc),
+        effect: row.effect,
+    };
+    let mut configs: Vec<NodeConfig> = config.explain().into_iter().map(one).collect();
+    configs.sort_by(|a, b| a.name.cmp(&b.name));
+    configs
 }
 
 /// More shards than cores only share their rounds among more syncs.
@@ -76,4 +95,28 @@ pub(super) fn identify(seams: &Seams, client: &Arc<ControllerClient>, handle: &S
         }
     };
     drop(seams.tasks.spawn("identify", Box::pin(follow)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_runtime::config::{ConfigFile, ConfigSources};
+
+    #[test]
+    fn a_node_tells_its_own_configuration_without_its_secrets() {
+        let text = "node.id=3\nssl.key.password=hunter2\n";
+        let file = Some(ConfigFile { name: "server.properties".into(), text: text.into() });
+        let sources = ConfigSources { file, ..ConfigSources::default() };
+        let server = ServerConfig::load(&sources, "localhost").unwrap();
+        let own = config(&server, &Variations::default()).unwrap();
+        let of = |name: &str| own.node_configs.iter().find(|config| config.name == name).unwrap();
+        let id = of("node.id");
+        assert_eq!((id.value.as_deref(), id.is_set, id.kind.as_str()), (Some("3"), true, "INT"));
+        let threads = of("num.io.threads");
+        assert_eq!((threads.is_set, threads.default.as_deref()), (false, Some("8")));
+        let secret = of("ssl.key.password");
+        assert!(secret.is_set && secret.is_sensitive && secret.value.is_none());
+        assert!(!format!("{:?}", own.node_configs).contains("hunter2"));
+        assert!(own.node_configs.is_sorted_by(|a, b| a.name < b.name));
+    }
 }

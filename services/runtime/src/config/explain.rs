@@ -17,6 +17,12 @@ pub struct ExplainRow {
     pub value: Option<String>,
     /// Where the value comes from.
     pub source: String,
+    /// Kafka's name of its type: INT, LONG, SHORT, DOUBLE, BOOLEAN, STRING, LIST, CLASS or PASSWORD.
+    pub kind: &'static str,
+    /// Whether it is a secret, which is never shown.
+    pub is_sensitive: bool,
+    /// Whether somebody set it.
+    pub is_set: bool,
     /// Our default; `None` is null.
     pub default: Option<String>,
     /// Kafka's default and the reason why ours is another; `None` where they are the same.
@@ -50,6 +56,9 @@ impl Settings {
             key: name.to_owned(),
             value: self.text(name).map(shown),
             source: self.source(name).to_string(),
+            kind: key.kind.kafka_name(),
+            is_sensitive: is_secret,
+            is_set: self.is_set(name),
             default: self.default(name).map(str::to_owned),
             why_different: deviation.map(|deviation| {
                 format!("Kafka: {}; {}", key.default.unwrap_or("null"), deviation.why)

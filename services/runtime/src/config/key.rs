@@ -123,6 +123,23 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
+impl Kind {
+    /// Kafka's name of the type, as `DescribeConfigs` tells it.
+    pub const fn kafka_name(self) -> &'static str {
+        match self {
+            Self::Int => "INT",
+            Self::Long => "LONG",
+            Self::Short => "SHORT",
+            Self::Double => "DOUBLE",
+            Self::Boolean => "BOOLEAN",
+            Self::String => "STRING",
+            Self::List => "LIST",
+            Self::Class => "CLASS",
+            Self::Password => "PASSWORD",
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use ottla_api::storage::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ProduceRequest, ProduceResponse,
+    NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, RequestContext, Storage};
 use ottla_runtime::child_span;
@@ -63,5 +63,12 @@ impl Storage for TracedStorage {
         request: InitProducerIdRequest,
     ) -> Result<InitProducerIdResponse, CallError> {
         self.0.init_producer_id(within(context, "InitProducerId"), request).await
+    }
+
+    async fn describe_node_configs(
+        &self,
+        context: RequestContext,
+    ) -> Result<Vec<NodeConfig>, CallError> {
+        self.0.describe_node_configs(within(context, "DescribeNodeConfigs")).await
     }
 }

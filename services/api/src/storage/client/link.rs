@@ -229,7 +229,7 @@ fn ended(peer: &str) -> CallError {
 
 fn partitions(request: &Request) -> usize {
     match request {
-        Request::Opening(_) | Request::InitProducerId(_) => 0,
+        Request::Opening(_) | Request::InitProducerId(_) | Request::DescribeNodeConfigs(_) => 0,
         Request::Produce(produce) => produce.partitions.len(),
         Request::Fetch(fetch) => fetch.partitions.len(),
         Request::ListOffsets(list) => list.partitions.len(),

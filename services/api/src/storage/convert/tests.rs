@@ -9,7 +9,7 @@ use ottla_types::{
 use proptest::prelude::*;
 use prost::Message;
 
-use super::fetch;
+use super::{fetch, node_configs_from_wire, node_configs_to_wire};
 use crate::storage::*;
 
 fn at(bits: u128, partition: i32) -> TopicPartition {
@@ -177,6 +177,17 @@ fn directories_travel() {
     let back: DescribeLogDirsResponse =
         travelled::<wire::DescribeLogDirsResponse>(response.into()).try_into().unwrap();
     assert_eq!(format!("{:?}", back.directories[0]), format!("{directory:?}"));
+}
+
+#[test]
+fn a_nodes_configuration_travels_without_its_secrets() {
+    let mut configs = crate::storage::tests::node_configs();
+    let back = node_configs_from_wire(travelled(node_configs_to_wire(configs.clone())));
+    assert_eq!(back, configs);
+    let secret = configs.iter_mut().find(|config| config.is_sensitive).unwrap();
+    secret.value = Some("hunter2".to_owned());
+    let back = node_configs_from_wire(travelled(node_configs_to_wire(configs)));
+    assert!(!format!("{back:?}").contains("hunter2"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::connection::Room;
 use super::materialise::materialise;
 use crate::context::wire::{context_from_wire, failure_to_wire, required};
 use crate::context::{CallError, RequestContext};
+use crate::storage::convert::node_configs_to_wire;
 use crate::storage::{FetchResponse, Storage};
 
 /// The answer of one request, and the room that it takes until it is sent. `None` where none is wanted.
@@ -61,6 +62,7 @@ fn open(frame: ExchangeRequest) -> Result<(RequestContext, Request), CallError> 
         Request::ListOffsets(_) => "ListOffsets",
         Request::DescribeLogDirs(_) => "DescribeLogDirs",
         Request::InitProducerId(_) => "InitProducerId",
+        Request::DescribeNodeConfigs(_) => "DescribeNodeConfigs",
     };
     let (mut context, parent) =
         context_from_wire(required(frame.context, "the context is missing")?);
@@ -94,6 +96,10 @@ async fn call(
         Request::InitProducerId(init) => Response::InitProducerId(
             storage.init_producer_id(context, init.try_into()?).await?.into(),
         ),
+        Request::DescribeNodeConfigs(wire::DescribeNodeConfigsRequest {}) => {
+            let configs = storage.describe_node_configs(context).await?;
+            Response::DescribeNodeConfigs(node_configs_to_wire(configs))
+        }
     };
     Ok((response, None))
 }

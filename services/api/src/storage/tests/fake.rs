@@ -137,6 +137,35 @@ impl Storage for Fake {
             producer_epoch: ProducerEpoch(0),
         })
     }
+
+    async fn describe_node_configs(&self, _: RequestContext) -> Result<Vec<NodeConfig>, CallError> {
+        Ok(node_configs())
+    }
+}
+
+/// One key that somebody set, one that is null, and a secret.
+pub(crate) fn node_configs() -> Vec<NodeConfig> {
+    let threads = NodeConfig {
+        name: "num.io.threads".to_owned(),
+        value: Some("4".to_owned()),
+        default: Some("8".to_owned()),
+        is_set: true,
+        is_sensitive: false,
+        kind: "INT".to_owned(),
+        documentation: Some("How many.".to_owned()),
+        effect: "obeyed".to_owned(),
+    };
+    let null = NodeConfig {
+        name: "broker.rack".to_owned(),
+        value: None,
+        default: None,
+        is_set: false,
+        kind: "STRING".to_owned(),
+        documentation: None,
+        ..threads.clone()
+    };
+    let secret = NodeConfig { is_sensitive: true, kind: "PASSWORD".to_owned(), ..null.clone() };
+    vec![null, threads, secret]
 }
 
 pub(super) fn produce(index: i32, records: Bytes) -> ProduceRequest {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use super::fake::{WAITS, fetch, produce};
+use super::fake::{WAITS, fetch, node_configs, produce};
 use super::{Setup, patient};
 use crate::context::CallError;
 use crate::storage::{
@@ -75,6 +75,8 @@ async fn short_questions_are_answered_and_so_is_a_refusal() {
     let list =
         ListOffsetsRequest { isolation: IsolationLevel::ReadUncommitted, partitions: Vec::new() };
     assert!(setup.remote.list_offsets(patient(), list).await.unwrap().partitions.is_empty());
+    let configs = setup.remote.describe_node_configs(patient()).await.unwrap();
+    assert_eq!(configs, node_configs());
     let all = DescribeLogDirsRequest { partitions: None };
     let described = setup.remote.describe_log_dirs(patient(), all).await;
     let active = Some(ottla_types::NodeId(1));

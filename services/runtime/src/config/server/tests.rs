@@ -172,6 +172,11 @@ fn later_layers_win_and_every_value_knows_its_source() {
             .contains("Kafka: 9223372036854775807")
     );
     assert_eq!(row("num.partitions").why_different, None);
+    let kind = |key: &str| (row(key).kind, row(key).is_sensitive, row(key).is_set);
+    assert_eq!(kind("num.partitions"), ("INT", false, true));
+    assert_eq!(kind("log.flush.interval.messages"), ("LONG", false, false));
+    assert_eq!(kind("log.dirs"), ("LIST", false, true));
+    assert_eq!(kind("ssl.key.password"), ("PASSWORD", true, false));
     assert_eq!(config.topics.get("retention.ms"), Some("3600000"));
     assert!(config.notices().iter().any(|notice| notice.starts_with("OTTLA_SERVICE_HOST")));
     assert!(rows.len() > 390);

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_api::Storage as _;
-use ottla_api::storage::{Acks, ProducePartition, ProduceRequest, RemoteStorage, topic_partition};
+use ottla_api::storage::{
+    Acks, NodeConfig, ProducePartition, ProduceRequest, RemoteStorage, topic_partition,
+};
 use ottla_runtime::Seams;
 use ottla_runtime::seams::{Disk as _, HostPort, SimDisk};
 use ottla_types::ErrorCode;
@@ -77,6 +79,16 @@ async fn a_quorum_that_does_not_answer_is_named() {
 async fn a_gateway_of_another_process_is_served_over_grpc() {
     let mut world = World::new(46);
     world.config.listener = Some(HostPort::new("127.0.0.1", 0));
+    world.config.node_configs = vec![NodeConfig {
+        name: "node.id".into(),
+        value: Some("1".into()),
+        default: None,
+        is_set: true,
+        is_sensitive: false,
+        kind: "INT".into(),
+        documentation: None,
+        effect: "obeyed".into(),
+    }];
     let node = world.start().await;
     let id = topic_partition(world.topic(&node, "t", 1, &[]).await, 0);
     let address = node.handle.address().unwrap();
@@ -89,6 +101,8 @@ async fn a_gateway_of_another_process_is_served_over_grpc() {
     };
     let produced = remote.produce(super::node::context(), request).await.unwrap();
     assert_eq!(produced.partitions[0].error, ErrorCode::None);
+    let configs = remote.describe_node_configs(super::node::context()).await.unwrap();
+    assert_eq!(configs, world.config.node_configs);
     let request = fetch_request(&[(id, 0)], 1, 1_000);
     let fetched = remote.fetch(super::node::context(), request).await.unwrap();
     assert!(!fetched.partitions[0].records.is_empty());
