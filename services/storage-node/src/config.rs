@@ -35,6 +35,8 @@ pub struct StorageConfig {
     pub topic_defaults: ClusterDefaults,
     /// `producer.id.expiration.ms`.
     pub producer_expiration_ms: i64,
+    /// `num.recovery.threads.per.data.dir`: partitions of one directory that are recovered at a time.
+    pub recovery_threads: usize,
     /// What the node says of its own configuration, in order of the names.
     pub node_configs: Vec<NodeConfig>,
     /// How long things take.
@@ -102,6 +104,7 @@ impl StorageConfig {
             min_free_bytes: 0,
             topic_defaults: ClusterDefaults::default(),
             producer_expiration_ms: 86_400_000,
+            recovery_threads: 2,
             node_configs: Vec::new(),
             timing: StorageTiming::default(),
             sizes: StorageSizes::default(),

@@ -69,8 +69,10 @@ pub use names::{
 pub use partition_log::PartitionLog;
 pub use producers::{LoadedProducers, ProducersError};
 pub use read::{ReadError, ReadLimit, ReadRegion};
+pub(crate) use recovery::in_order;
 pub use recovery::{
-    OpenError, OpenInput, Quarantined, RecoverError, RecoveredLogDir, recover_log_dir,
+    ConfigOf, FoundLogDir, OpenError, OpenInput, OpenedShare, Quarantined, RecoverError,
+    RecoveredLogDir, recover_log_dir,
 };
 pub use recovery_points::{RecoveryPoints, RecoveryPointsError};
 pub use retention::{RetentionError, remove_renamed};

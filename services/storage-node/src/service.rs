@@ -74,7 +74,7 @@ pub async fn start(
     )?;
     let listener = serve::bind(&seams, config.listener.as_ref()).await?;
     // Load what is on disk.
-    let recovered = recover_all(&seams, &directories).await?;
+    let recovered = recover_all(&seams, &directories, config.recovery_threads).await?;
     // Register, and catch up with the own registration.
     let registrar = registrar(&config, &seams, &controller, &directories);
     let epoch = registrar.register(Some(config.timing.registration_timeout)).await?;

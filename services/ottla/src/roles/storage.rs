@@ -35,6 +35,7 @@ pub(super) fn config(
         min_free_bytes: config.storage.min_free_disk_bytes,
         topic_defaults: domain_settings(config)?.topic_defaults,
         producer_expiration_ms: i64::try_from(expiration).unwrap_or(i64::MAX),
+        recovery_threads: config.storage.recovery_threads_per_dir,
         node_configs: node_configs(config),
         timing: StorageTiming {
             heartbeat_interval: config.timing.broker_heartbeat_interval,
@@ -104,11 +105,12 @@ mod tests {
 
     #[test]
     fn a_node_tells_its_own_configuration_without_its_secrets() {
-        let text = "node.id=3\nssl.key.password=hunter2\n";
+        let text = "node.id=3\nssl.key.password=hunter2\nnum.recovery.threads.per.data.dir=5\n";
         let file = Some(ConfigFile { name: "server.properties".into(), text: text.into() });
         let sources = ConfigSources { file, ..ConfigSources::default() };
         let server = ServerConfig::load(&sources, "localhost").unwrap();
         let own = config(&server, &Variations::default()).unwrap();
+        assert_eq!(own.recovery_threads, 5);
         let of = |name: &str| own.node_configs.iter().find(|config| config.name == name).unwrap();
         let id = of("node.id");
         assert_eq!((id.value.as_deref(), id.is_set, id.kind.as_str()), (Some("3"), true, "INT"));

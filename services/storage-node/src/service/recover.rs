@@ -1,7 +1,8 @@
-//! Loading what is on disk: all directories at once, each off the shared workers.
+//! Loading what is on disk: all directories at once, each off the shared workers and on as many threads as it may have.
 //!
 //! Invariant: nothing is served from a directory before all of it was recovered. A partition that cannot be served is named with
-//! its file and its fault, and does not keep the others from starting.
+//! its file and its fault, and does not keep the others from starting. What is found comes in the order of the folders' names, however
+//! many threads there are.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -20,15 +21,17 @@ use tracing::{error, info};
 
 use crate::directory::Directory;
 use crate::log::{
-    Files, LogConfig, PartitionLog, Quarantined, RecoverError, RecoveryPoints, deleted_dir_name,
-    parse_partition_dir_name, recover_log_dir, remove_clean_marker,
+    Files, FoundLogDir, LogConfig, OpenedShare, PartitionLog, Quarantined, RecoveryPoints,
+    deleted_dir_name, in_order, parse_partition_dir_name, remove_clean_marker,
 };
 use crate::producer_state;
 
 /// Recovery says so when it takes longer than this, and again after each such time.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
-/// Descriptors that rebuilding producers holds at a time.
+/// Descriptors that a thread that rebuilds producers holds at a time.
 const MAX_OPEN_FILES: usize = 64;
+/// Most threads of one directory, whatever `num.recovery.threads.per.data.dir` says.
+const MAX_THREADS: usize = 64;
 
 /// Why a directory cannot be recovered at all.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +58,20 @@ pub(super) struct FoundDirectory {
     pub(super) deleted: Vec<PathBuf>,
 }
 
-/// Recovers all directories.
+/// Recovers all directories at once, `threads` partitions of each at a time.
 pub(super) async fn recover_all(
     seams: &Seams,
     directories: &[Directory],
+    threads: usize,
 ) -> Result<Vec<FoundDirectory>, RecoveryFault> {
     let started = seams.clock.monotonic();
-    let all = join_all(directories.iter().map(|dir| recover_one(seams, dir.path.clone())));
+    let recover = |dir: &Directory| Recovery {
+        seams: seams.clone(),
+        path: dir.path.clone(),
+        threads: threads.clamp(1, MAX_THREADS),
+        now: seams.clock.wall(),
+    };
+    let all = join_all(directories.iter().map(|dir| recover(dir).run()));
     tokio::pin!(all);
     loop {
         tokio::select! {
@@ -75,55 +85,118 @@ pub(super) async fn recover_all(
     }
 }
 
-async fn recover_one(seams: &Seams, path: PathBuf) -> Result<FoundDirectory, RecoveryFault> {
-    let (done, found) = oneshot::channel();
-    let (disk_seams, dir) = (seams.clone(), path.clone());
-    let now = seams.clock.wall();
-    let work = move || {
-        // The receiver goes only with the whole start.
-        _ = done.send(recover(&disk_seams, dir, now));
-    };
-    seams.tasks.run_blocking(Box::new(work)).await;
-    let ended = || RecoveryFault { path, cause: "its recovery ended in a panic".to_owned() };
-    found.await.unwrap_or_else(|_| Err(ended()))
+/// How one directory is recovered.
+#[derive(Clone)]
+struct Recovery {
+    seams: Seams,
+    path: PathBuf,
+    /// Partitions that are worked on at a time.
+    threads: usize,
+    now: TimestampMs,
 }
 
-fn recover(
-    seams: &Seams,
-    path: PathBuf,
-    now: TimestampMs,
-) -> Result<FoundDirectory, RecoveryFault> {
-    let fault = |cause: String| RecoveryFault { path: path.clone(), cause };
-    let disk = &seams.disk;
-    // R10: the marker goes before anything else changes.
-    let marker = remove_clean_marker(&**disk, &path).map_err(|e| fault(e.to_string()))?;
-    let points = RecoveryPoints::load(Arc::clone(disk), &path);
-    let points = Arc::new(points.map_err(|e| fault(e.to_string()))?);
-    // What a topic's own configuration says is not known before the metadata are; recovery needs none of it.
-    let config = Arc::new(LogConfig::default());
-    let recovered =
-        recover_log_dir(disk, &path, &points, marker.is_some(), &|_, _| Arc::clone(&config));
-    let recovered = recovered.map_err(|e: RecoverError| fault(e.to_string()))?;
-    let (mut quarantined, mut deleted) = (BTreeSet::new(), recovered.deleted);
-    for broken in &recovered.quarantined {
-        if let Some(renamed) = dismiss_unborn(seams, broken).map_err(|e| fault(e.to_string()))? {
-            deleted.push(renamed);
-            continue;
+/// The shares of a number of partitions among a number of threads.
+fn shares(partitions: usize, threads: usize) -> impl Iterator<Item = (usize, usize)> {
+    let of = threads.min(partitions).max(1);
+    (0..of).map(move |share| (share, of))
+}
+
+impl Recovery {
+    async fn run(self) -> Result<FoundDirectory, RecoveryFault> {
+        let (found, points) = self.blocking(Self::begin).await?;
+        let (found, points) = (Arc::new(found), Arc::new(points));
+        let opened = join_all(shares(found.partition_count(), self.threads).map(|share| {
+            let (found, points) = (Arc::clone(&found), Arc::clone(&points));
+            // What a topic's own configuration says is not known before the metadata are; recovery needs none of it.
+            let config = Arc::new(LogConfig::default());
+            self.blocking(move |_| Ok(found.open(&points, share, &|_, _| Arc::clone(&config))))
+        }));
+        let opened = opened.await.into_iter().collect::<Result<_, _>>()?;
+        let of_all = Arc::clone(&points);
+        let (mut directory, logs) =
+            self.blocking(move |recovery| recovery.finish(&found, of_all, opened)).await?;
+        directory.partitions = self.with_states(logs).await?;
+        Ok(directory)
+    }
+
+    /// Does one step off the shared workers.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Self) -> Result<T, RecoveryFault> + Send + 'static,
+    ) -> Result<T, RecoveryFault> {
+        let (done, found) = oneshot::channel();
+        let own = self.clone();
+        let work = move || {
+            // The receiver goes only with the whole start.
+            _ = done.send(step(&own));
+        };
+        self.seams.tasks.run_blocking(Box::new(work)).await;
+        found.await.unwrap_or_else(|_| Err(self.fault("its recovery ended in a panic")))
+    }
+
+    fn fault(&self, cause: impl ToString) -> RecoveryFault {
+        RecoveryFault { path: self.path.clone(), cause: cause.to_string() }
+    }
+
+    fn begin(&self) -> Result<(FoundLogDir, RecoveryPoints), RecoveryFault> {
+        let disk = &self.seams.disk;
+        // R10: the marker goes before anything else changes.
+        let marker = remove_clean_marker(&**disk, &self.path).map_err(|e| self.fault(e))?;
+        let points = RecoveryPoints::load(Arc::clone(disk), &self.path);
+        let points = points.map_err(|e| self.fault(e))?;
+        let found = FoundLogDir::read(disk, &self.path, marker.is_some());
+        Ok((found.map_err(|e| self.fault(e))?, points))
+    }
+
+    /// All but the partitions' states.
+    fn finish(
+        &self,
+        found: &FoundLogDir,
+        points: Arc<RecoveryPoints>,
+        opened: Vec<OpenedShare>,
+    ) -> Result<(FoundDirectory, Vec<PartitionLog>), RecoveryFault> {
+        let recovered = found.finish(&points, opened).map_err(|e| self.fault(e))?;
+        let (mut quarantined, mut deleted) = (BTreeSet::new(), recovered.deleted);
+        for broken in &recovered.quarantined {
+            let dismissed = dismiss_unborn(&self.seams, broken).map_err(|e| self.fault(e))?;
+            if let Some(renamed) = dismissed {
+                deleted.push(renamed);
+                continue;
+            }
+            error!(
+                path = %broken.dir.display(),
+                "this partition is not served: {}; restore its folder from a replica or a copy, or delete the topic",
+                broken.error
+            );
+            quarantined.extend(broken.partition);
         }
-        error!(
-            path = %broken.dir.display(),
-            "this partition is not served: {}; restore its folder from a replica or a copy, or delete the topic",
-            broken.error
-        );
-        quarantined.extend(broken.partition);
+        let (path, partitions) = (self.path.clone(), Vec::new());
+        let directory = FoundDirectory { path, points, partitions, quarantined, deleted };
+        Ok((directory, recovered.logs))
     }
-    let mut files = Files::new(Arc::clone(disk), MAX_OPEN_FILES);
-    let mut partitions = Vec::with_capacity(recovered.logs.len());
-    for log in recovered.logs {
-        let found = with_state(log, &mut files, now).map_err(&fault)?;
-        partitions.push(found);
+
+    async fn with_states(
+        &self,
+        logs: Vec<PartitionLog>,
+    ) -> Result<Vec<FoundPartition>, RecoveryFault> {
+        let of = shares(logs.len(), self.threads).count();
+        let mut by_thread: Vec<Vec<_>> = (0..of).map(|_| Vec::new()).collect();
+        for (place, log) in logs.into_iter().enumerate() {
+            by_thread[place % of].push((place, log));
+        }
+        let rebuilt = join_all(by_thread.into_iter().map(|share| {
+            self.blocking(move |recovery| {
+                let mut files = Files::new(Arc::clone(&recovery.seams.disk), MAX_OPEN_FILES);
+                let each = share.into_iter().map(|(place, log)| {
+                    let found = with_state(log, &mut files, recovery.now);
+                    Ok((place, found.map_err(|cause| recovery.fault(cause))?))
+                });
+                each.collect::<Result<Vec<_>, _>>()
+            })
+        }));
+        let rebuilt: Vec<Vec<_>> = rebuilt.await.into_iter().collect::<Result<_, _>>()?;
+        Ok(in_order(rebuilt.into_iter().flatten().collect()))
     }
-    Ok(FoundDirectory { path, points, partitions, quarantined, deleted })
 }
 
 /// A crash in the middle of making a partition leaves a folder that holds no record and does not say whose it is: it goes, and is
@@ -161,4 +234,19 @@ fn with_state(
         ..RecoveredState::default()
     };
     Ok(FoundPartition { log, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_partition_is_in_one_share_and_no_thread_is_idle() {
+        for (partitions, threads, expected) in [(7, 3, 3), (2, 64, 2), (5, 1, 1), (0, 2, 1)] {
+            let shares: Vec<_> = shares(partitions, threads).collect();
+            assert_eq!(shares.len(), expected);
+            let each = shares.iter().flat_map(|&(share, of)| (share..partitions).step_by(of));
+            assert_eq!(each.collect::<BTreeSet<_>>(), (0..partitions).collect());
+        }
+    }
 }

@@ -13,6 +13,8 @@ async fn acknowledged_records_survive_a_power_cut() {
     for seed in 0..8 {
         let mut world = World::new(seed);
         world.config.io_threads = 2;
+        // Fewer and more than there are partitions.
+        world.config.recovery_threads = 1 + usize::try_from(seed).unwrap() % 4;
         let node = world.start().await;
         let topic = world.topic(&node, "t", 3, &[]).await;
         for value in 0..30 {
