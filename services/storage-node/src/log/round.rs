@@ -282,6 +282,8 @@ impl PartitionLog {
         if committed.segments_synced {
             self.recovery_point = self.recovery_point.max(committed.end.min(self.end));
             self.has_unsynced_names = false;
+            // The written point would be lower than what was promised once the journal's mark is gone.
+            self.is_point_outdated = true;
         }
     }
 }

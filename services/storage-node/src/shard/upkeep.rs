@@ -51,6 +51,8 @@ pub(super) struct Upkeep {
     finished: Option<CheckpointOutcome>,
     /// Renamed files and folders, and when they may be removed.
     removals: BTreeMap<Duration, Vec<PathBuf>>,
+    /// The node stops cleanly: the next checkpoint is the last one, and syncs what the next start trusts.
+    is_closing: bool,
 }
 
 impl Upkeep {
@@ -64,6 +66,7 @@ impl Upkeep {
             next_producer_check: now + PRODUCER_CHECK_INTERVAL,
             running: None,
             finished: None,
+            is_closing: false,
             removals: BTreeMap::new(),
         }
     }
@@ -134,16 +137,25 @@ impl Shard {
         if self.is_failed {
             return;
         }
+        let is_final = self.upkeep.is_closing;
         let generation = self.journal.retired().map(|retired| retired.generation);
         let mut checkpoints = Vec::new();
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {
             let Some(partition) = self.partitions.get_mut(&id) else { continue };
-            if partition.log.is_failed() || !partition.log.wants_checkpoint() {
+            let log = &mut partition.log;
+            let is_wanted =
+                if is_final { log.wants_final_checkpoint() } else { log.wants_checkpoint() };
+            if log.is_failed() || !is_wanted {
                 continue;
             }
             partition.unflushed_records = 0;
-            match partition.log.begin_checkpoint(&mut self.files) {
+            let begun = if is_final {
+                log.begin_final_checkpoint(&mut self.files)
+            } else {
+                log.begin_checkpoint(&mut self.files)
+            };
+            match begun {
                 Ok(checkpoint) => checkpoints.push(checkpoint),
                 Err(cause) => return self.r16_fail(&cause),
             }
@@ -303,6 +315,7 @@ impl Shard {
                 self.snapshot_producers(id, end);
             }
         }
+        self.upkeep.is_closing = true;
         self.begin_checkpoint();
         while self.upkeep.running.is_some() {
             self.upkeep.checkpoint_done().await;
@@ -312,7 +325,8 @@ impl Shard {
         }
         let waiters = self.parked.drain();
         self.wake(waiters);
-        let is_in_order = |p: &super::Partition| !p.log.is_failed() && !p.log.wants_checkpoint();
+        let is_in_order =
+            |p: &super::Partition| !p.log.is_failed() && !p.log.wants_final_checkpoint();
         !self.is_failed && self.partitions.values().all(is_in_order)
     }
 }
