@@ -1,5 +1,6 @@
 //! Members of a quorum in one process: virtual time, simulated disks, a network in memory.
 
+mod chaos;
 mod cluster;
 mod crashes;
 mod elections;

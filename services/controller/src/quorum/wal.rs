@@ -216,8 +216,10 @@ impl Wal {
         for number in old {
             let segment = self.segments.remove(&number).expect("it was just listed");
             self.disk.remove_file(&segment.path).map_err(|e| io_error(&segment.path, e))?;
+            // One after the other, the oldest first: a crash must not keep one and lose the one after it.
+            self.disk.sync_dir(&self.dir).map_err(|error| io_error(&self.dir, error))?;
         }
-        self.disk.sync_dir(&self.dir).map_err(|error| io_error(&self.dir, error))
+        Ok(())
     }
 
     /// Entry of an index, from memory or disk.

@@ -39,7 +39,8 @@ impl Log {
         }
         if let Some(start) = batch.start {
             self.start = start;
-            if start.index > self.entries.start.index {
+            // Equal too: at recovery the entries may begin where a hole ends, with a term that is only known from here.
+            if start.index >= self.entries.start.index {
                 self.entries.drop_up_to(start);
             }
         }

@@ -201,6 +201,37 @@ fn compaction_removes_old_segments_and_the_term_at_the_start_is_kept() {
 }
 
 #[test]
+fn a_crash_in_the_middle_of_a_compaction_leaves_no_hole() {
+    for point in 0..30 {
+        let disk = SimDisk::new(point);
+        for index in 1..=6 {
+            open(&disk).unwrap().append(one(index, 1), Durability::Synced).unwrap();
+        }
+        let mut wal = open(&disk).unwrap();
+        disk.cut_power_after(point % 10);
+        _ = wal.compact(Position { index: 5, term: 1 });
+        disk.crash();
+        let wal = open(&disk).unwrap_or_else(|error| panic!("crash point {point}: {error}"));
+        assert_eq!(wal.read_entry(6).unwrap(), entry(6, 1));
+    }
+}
+
+#[test]
+fn a_log_that_was_compacted_up_to_the_end_of_a_segment_opens() {
+    let disk = SimDisk::new(1);
+    for index in 1..=4 {
+        open(&disk).unwrap().append(one(index, 9), Durability::Synced).unwrap();
+    }
+    let mut wal = open(&disk).unwrap();
+    wal.append(one(5, 9), Durability::Synced).unwrap();
+    wal.compact(Position { index: 4, term: 9 }).unwrap();
+    disk.crash();
+    let wal = open(&disk).unwrap();
+    assert_eq!((wal.start(), wal.term(4).unwrap()), (Position { index: 4, term: 9 }, 9));
+    assert_eq!(wal.read_entry(5).unwrap(), entry(5, 9));
+}
+
+#[test]
 fn p4_an_installed_snapshot_empties_the_log() {
     let disk = SimDisk::new(1);
     let mut wal = open(&disk).unwrap();
