@@ -60,7 +60,6 @@ fn software() -> ApiVersionsRequest {
     ApiVersionsRequest {
         client_software_name: "hostile".to_owned(),
         client_software_version: "1".to_owned(),
-        ..Default::default()
     }
 }
 
