@@ -116,7 +116,9 @@ fn one(
         println!("{}", serde_json::to_string_pretty(&report)?);
         if !report.problems.is_empty() {
             let (seed, chaos) = (options.seed, options.chaos.as_secs());
-            println!("again: ottla-sim one --seed {seed} --chaos-seconds {chaos} --trace FILE");
+            println!(
+                "again: integration/sim/one --seed {seed} --chaos-seconds {chaos} --trace FILE"
+            );
         }
     }
     Ok(if report.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

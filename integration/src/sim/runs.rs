@@ -69,7 +69,10 @@ impl Runs {
         if passed {
             outcomes.iter().for_each(|outcome| _ = std::fs::remove_file(&outcome.trace));
         } else {
-            println!("  again: ottla-sim one --seed {seed} --chaos-seconds {}", self.chaos_seconds);
+            println!(
+                "  again: integration/sim/one --seed {seed} --chaos-seconds {} --trace FILE",
+                self.chaos_seconds
+            );
             println!("  trace: {}", first.trace.display());
         }
         Ok(passed)
@@ -82,7 +85,7 @@ impl Runs {
             let batch: Vec<_> =
                 (seed..seed + AT_ONCE as u64).map(|seed| (seed, Some(mutant), "m")).collect();
             for (nth, outcome) in (seed..).zip(self.both(&batch)?) {
-                if let Some(problem) = outcome.report.problems.first() {
+                if let Some(problem) = gravest(&outcome.report.problems) {
                     let count = nth - self.first + 1;
                     println!(
                         "mutant {mutant}: found by seed {nth}, after {count} seeds: {problem}"
@@ -121,6 +124,12 @@ impl Runs {
         };
         running.into_iter().map(outcome).collect()
     }
+}
+
+/// The problem that says most: a lost record, else the first.
+fn gravest(problems: &[String]) -> Option<&String> {
+    let lost = problems.iter().find(|problem| problem.contains("lost-write"));
+    lost.or(problems.first())
 }
 
 fn read(stdout: &[u8]) -> anyhow::Result<Report> {
