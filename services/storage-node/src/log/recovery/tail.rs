@@ -4,6 +4,7 @@
 
 use std::io;
 
+use ottla_log_format::BATCH_HEADER_BYTES;
 use ottla_log_format::index::{OffsetIndexEntry, TimeIndexEntry};
 use ottla_runtime::seams::DiskFile;
 use ottla_types::Offset;
@@ -20,6 +21,8 @@ use crate::log::segment::Segment;
 
 /// What a disk writes at once, in bytes: the smallest piece that a crash loses.
 const SECTOR_BYTES: u64 = 512;
+/// Where a batch says how long the rest of it is.
+const LENGTH_FIELD: std::ops::Range<usize> = 8..12;
 
 /// From where a log is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -230,18 +233,38 @@ fn walk_segment(
     Ok((walked, sound))
 }
 
-/// Whether the bytes in `from..to` may be writes that were lost, whole or in part: those leave zeros up to the end of a sector
-/// or of the write. Records may end like that, too; then damage above what was promised counts as lost writes.
+/// Whether the damaged batch at `from` may be a write that was lost, whole or in part: that leaves a sector, or the batch's part
+/// of one, without a byte that is not zero. Damage of another kind does not, unless the records are zeros themselves; then it
+/// counts as a lost write. A sound batch begins at `to`.
 fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
-    let sector_ends = (from + 1).next_multiple_of(SECTOR_BYTES)..=to;
-    for end in sector_ends.step_by(SECTOR_BYTES as usize).chain([to]) {
-        let mut last = [1];
-        file.read_exact_at(&mut last, end - 1)?;
-        if last == [0] {
+    let end = batch_end(file, from, to)?;
+    let mut at = from;
+    while at < end {
+        let piece_end = (at + 1).next_multiple_of(SECTOR_BYTES).min(end);
+        let mut piece = [0; SECTOR_BYTES as usize];
+        let piece = &mut piece[..(piece_end - at) as usize];
+        file.read_exact_at(piece, at)?;
+        let zeros = piece.iter().take_while(|byte| **byte == 0).count();
+        // A batch of which nothing arrived may share its sector with a later one that did.
+        if zeros == piece.len() || (at == from && zeros >= BATCH_HEADER_BYTES) {
             return Ok(true);
         }
+        at = piece_end;
     }
     Ok(false)
+}
+
+/// Where the batch at `from` ends by its own word; `to` where that cannot be.
+fn batch_end(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<u64> {
+    let mut start = [0; LENGTH_FIELD.end];
+    if to - from < start.len() as u64 {
+        return Ok(to);
+    }
+    file.read_exact_at(&mut start, from)?;
+    let length = start[LENGTH_FIELD].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+    let end = from + start.len() as u64 + length;
+    let least = from + BATCH_HEADER_BYTES as u64;
+    Ok(if (least..=to).contains(&end) { end } else { to })
 }
 
 fn remove_segment(
