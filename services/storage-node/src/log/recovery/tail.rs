@@ -21,6 +21,8 @@ use crate::log::segment::Segment;
 
 /// What a disk writes at once, in bytes: the smallest piece that a crash loses.
 const SECTOR_BYTES: u64 = 512;
+/// Fewest zeros, in bytes, at the end of a sector that are taken for a lost write.
+const LOST_BYTES_LEAST: usize = 2;
 /// Where a batch says how long the rest of it is.
 const LENGTH_FIELD: std::ops::Range<usize> = 8..12;
 
@@ -233,9 +235,9 @@ fn walk_segment(
     Ok((walked, sound))
 }
 
-/// Whether the damaged batch at `from` may be a write that was lost, whole or in part: that leaves a sector, or the batch's part
-/// of one, without a byte that is not zero. Damage of another kind does not, unless the records are zeros themselves; then it
-/// counts as a lost write. A sound batch begins at `to`.
+/// Whether the damaged batch at `from` may be a write that was lost, whole or in part: that leaves zeros up to the end of a
+/// sector, or of the batch's part of one. Every record ends with one zero (its count of headers), so one is not enough; where
+/// records end with more of them, damage counts as a lost write. A sound batch begins at `to`.
 fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
     let end = batch_end(file, from, to)?;
     let mut at = from;
@@ -244,9 +246,11 @@ fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
         let mut piece = [0; SECTOR_BYTES as usize];
         let piece = &mut piece[..(piece_end - at) as usize];
         file.read_exact_at(piece, at)?;
-        let zeros = piece.iter().take_while(|byte| **byte == 0).count();
+        let zeros_behind = piece.iter().rev().take_while(|byte| **byte == 0).count();
+        let zeros_before = piece.iter().take_while(|byte| **byte == 0).count();
+        let is_lost = zeros_behind >= LOST_BYTES_LEAST.min(piece.len());
         // A batch of which nothing arrived may share its sector with a later one that did.
-        if zeros == piece.len() || (at == from && zeros >= BATCH_HEADER_BYTES) {
+        if is_lost || (at == from && zeros_before >= BATCH_HEADER_BYTES) {
             return Ok(true);
         }
         at = piece_end;
