@@ -17,7 +17,7 @@ fn built() -> PathBuf {
     if profile == "release" {
         build.arg("--release");
     }
-    assert!(build.status().unwrap().success(), "ottla-sim does not build");
+    assert!(build.status().expect("cargo runs").success(), "ottla-sim does not build");
     let target = std::env::var_os("CARGO_TARGET_DIR");
     target.map_or_else(|| root().join("target"), PathBuf::from).join(profile).join("ottla-sim")
 }

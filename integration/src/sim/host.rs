@@ -157,7 +157,7 @@ impl Host {
 fn controller(n: i32, name: &str) -> String {
     format!(
         "process.roles=controller\nnode.id={}\nlisteners=CONTROLLER://{name}:9093\n\
-         metadata.log.dir=/meta\nlog.dirs=/meta\nmetadata.log.max.record.bytes.between.snapshots=600\n",
+         metadata.log.dir=/meta\nlog.dirs=/meta\nmetadata.log.max.record.bytes.between.snapshots=150\n",
         100 + n
     )
 }
