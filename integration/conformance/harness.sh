@@ -9,7 +9,8 @@ script=$(basename "$0")
 work=$(mktemp -d "${TMPDIR:-/tmp}/ottla-$script.XXXXXX")
 OTTLA_BIN=${OTTLA_BIN:-$root/target/release/ottla}
 tools=$(dirname "$OTTLA_BIN")
-export OTTLA_BIN
+# Known to the scripts, not to the servers, which would take them for settings.
+export -n OTTLA_BIN OTTLA_KEEP OTTLA_JAEGER_BIN
 unset "${!OTEL_@}"
 
 passed=0 failed=0
