@@ -161,13 +161,16 @@ impl Tail {
         let behind = self.sound.position + 1..u64::from(segment.size);
         let offsets = self.end().0.saturating_add(1)..i64::MAX;
         let found = find_sound_batch(&*file, behind, offsets).map_err(OpenError::io(&path))?;
-        let Some(found) = found else { return Ok(()) };
-        let lost =
-            has_lost_write(&*file, self.sound.position, found).map_err(OpenError::io(&path))?;
+        // Segments that follow are records behind the damage, too.
+        let goes_on = log.segments[self.index + 1..].iter().any(|next| next.size > 0);
+        let Some(to) = found.or_else(|| goes_on.then_some(u64::from(segment.size))) else {
+            return Ok(());
+        };
+        let lost = has_lost_write(&*file, self.sound.position, to).map_err(OpenError::io(&path))?;
         if lost {
             Ok(())
         } else {
-            Err(corrupt(format!("{damage}; a sound batch follows at position {found}")))
+            Err(corrupt(format!("{damage}; a sound batch follows at position {to}")))
         }
     }
 
@@ -239,7 +242,7 @@ fn walk_segment(
 /// sector, or of the batch's part of one. Every record ends with one zero (its count of headers), so one is not enough; where
 /// records end with more of them, damage counts as a lost write. A sound batch begins at `to`.
 fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
-    let end = batch_end(file, from, to)?;
+    let Some(end) = batch_end(file, from, to)? else { return Ok(true) };
     let mut at = from;
     while at < end {
         let piece_end = (at + 1).next_multiple_of(SECTOR_BYTES).min(end);
@@ -258,17 +261,24 @@ fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Where the batch at `from` ends by its own word; `to` where that cannot be.
-fn batch_end(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<u64> {
+/// Where the batch at `from` ends by its own word; `to` where that cannot be, and `None` where the file ends before it does:
+/// its length was lost.
+fn batch_end(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<Option<u64>> {
+    let is_last = to == file.len()?;
     let mut start = [0; LENGTH_FIELD.end];
     if to - from < start.len() as u64 {
-        return Ok(to);
+        return Ok((!is_last).then_some(to));
     }
     file.read_exact_at(&mut start, from)?;
     let length = start[LENGTH_FIELD].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
     let end = from + start.len() as u64 + length;
     let least = from + BATCH_HEADER_BYTES as u64;
-    Ok(if (least..=to).contains(&end) { end } else { to })
+    let is_length = i32::try_from(length).is_ok() && end >= least;
+    match (is_length, end <= to) {
+        (true, true) => Ok(Some(end)),
+        (true, false) if is_last => Ok(None),
+        _ => Ok(Some(to)),
+    }
 }
 
 fn remove_segment(
