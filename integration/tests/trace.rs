@@ -91,6 +91,10 @@ fn a_produce_is_one_tree(
     let headers: [(&str, &[u8]); 1] = [("traceparent", traceparent.as_bytes())];
     let batch = records::batch(&["one record"], &headers);
     records::produce(&mut leader, "traced", 0, batch.clone()).unwrap();
+    // The storage node's span has the same name, and each process exports in its own time.
+    ottla_integration::process::wait_until("the gateway's Produce arrives", PATIENCE, || {
+        receiver.trace(TRACE).named("Produce").any(|span| span.parent == PRODUCER_SPAN)
+    });
     let names = ["Produce", "append", "journal.sync", "high_watermark.wait"];
     let trace = receiver.wait_for(TRACE, &names, PATIENCE);
     assert_produce_tree(&trace, apart);
