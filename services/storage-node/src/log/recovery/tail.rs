@@ -22,7 +22,7 @@ use crate::log::segment::Segment;
 /// What a disk writes at once, in bytes: the smallest piece that a crash loses.
 const SECTOR_BYTES: u64 = 512;
 /// Fewest zeros, in bytes, at the end of a sector that are taken for a lost write.
-const LOST_BYTES_LEAST: usize = 2;
+const LOST_BYTES_LEAST: usize = 8;
 /// Where a batch says how long the rest of it is.
 const LENGTH_FIELD: std::ops::Range<usize> = 8..12;
 
@@ -239,8 +239,9 @@ fn walk_segment(
 }
 
 /// Whether the damaged batch at `from` may be a write that was lost, whole or in part: that leaves zeros up to the end of a
-/// sector, or of the batch's part of one. Every record ends with one zero (its count of headers), so one is not enough; where
-/// records end with more of them, damage counts as a lost write. A sound batch begins at `to`.
+/// sector, or of the batch's part of one. Records hold short runs of zeros themselves (no headers, no attributes, no time since
+/// the batch's first), so a few are not enough; where records are longer runs, damage counts as a lost write. A sound batch
+/// begins at `to`.
 fn has_lost_write(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<bool> {
     let Some(end) = batch_end(file, from, to)? else { return Ok(true) };
     let mut at = from;

@@ -23,6 +23,9 @@ enum Change {
     SetLen(u64),
 }
 
+/// A sector that is torn loses at least a machine word of what was written to it, in bytes.
+const TORN_BYTES_LEAST: usize = 8;
+
 /// What a crash left of what nobody had synced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CrashDamage {
@@ -145,7 +148,11 @@ impl Change {
             match rng.below(4) {
                 0 => {}
                 1 => content.write(sector, offset),
-                2 => content.write(&sector[..rng.below(sector.len() as u64 + 1) as usize], offset),
+                2 => {
+                    let kept = rng.below(sector.len() as u64 + 1) as usize;
+                    let kept = kept.min(sector.len().saturating_sub(TORN_BYTES_LEAST));
+                    content.write(&sector[..kept], offset);
+                }
                 // The new length was kept, the bytes were not.
                 _ => content.extend(offset + sector.len() as u64),
             }
