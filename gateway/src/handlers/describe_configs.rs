@@ -42,8 +42,9 @@ pub(crate) struct DescribeConfigs;
 impl Handle for DescribeConfigs {
     type Request = DescribeConfigsRequest;
 
-    async fn handle(call: Call, request: DescribeConfigsRequest) -> Answer {
+    async fn handle(call: Call, mut request: DescribeConfigsRequest) -> Answer {
         let image = call.gateway.image();
+        name_each_once(&mut request.resources);
         let nodes = ask_nodes(&call, &image, &request.resources).await;
         let results = request.resources.iter().map(|resource| {
             let described = match resource.resource_type {
@@ -58,6 +59,12 @@ impl Handle for DescribeConfigs {
         });
         call.answer(&DescribeConfigsResponse { results: results.collect(), ..Default::default() })
     }
+}
+
+/// Drops what is named again, lest a small request asks for a large answer many times over.
+fn name_each_once(resources: &mut Vec<DescribeConfigsResource>) {
+    let mut named = BTreeSet::new();
+    resources.retain(|one| named.insert((one.resource_type, one.resource_name.clone())));
 }
 
 type Described = Result<Vec<DescribeConfigsResourceResult>, Refusal>;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use ottla_api::storage::{
     FetchPartition as StoragePartition, FetchPartitionResult, FetchRequest as StorageRequest,
-    FetchedRecords, IsolationLevel,
+    IsolationLevel,
 };
 use ottla_kafka_wire::messages::fetch_request::{FetchPartition, FetchRequest};
 use ottla_metadata::Image;
@@ -139,16 +139,6 @@ fn destination(
 
 /// What Kafka says beside an error.
 fn refusal(error: ErrorCode) -> FetchPartitionResult {
-    FetchPartitionResult {
-        partition: ottla_api::storage::topic_partition(Default::default(), -1),
-        error,
-        high_watermark: Offset::NONE,
-        last_stable_offset: Offset::NONE,
-        log_start_offset: Offset::NONE,
-        aborted: None,
-        diverging_epoch: None,
-        current_leader: None,
-        preferred_read_replica: None,
-        records: FetchedRecords::empty(),
-    }
+    let nowhere = ottla_api::storage::topic_partition(Default::default(), -1);
+    FetchPartitionResult::without_records(nowhere, error)
 }

@@ -217,6 +217,24 @@ pub struct FetchPartitionResult {
     pub records: FetchedRecords,
 }
 
+impl FetchPartitionResult {
+    /// An answer without records, with what Kafka says beside an error.
+    pub fn without_records(partition: TopicPartition, error: ErrorCode) -> Self {
+        Self {
+            partition,
+            error,
+            high_watermark: Offset::NONE,
+            last_stable_offset: Offset::NONE,
+            log_start_offset: Offset::NONE,
+            aborted: None,
+            diverging_epoch: None,
+            current_leader: None,
+            preferred_read_replica: None,
+            records: FetchedRecords::empty(),
+        }
+    }
+}
+
 /// Record batches on their way to a client.
 #[derive(Clone)]
 pub enum FetchedRecords {

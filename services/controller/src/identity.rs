@@ -12,9 +12,9 @@ use ottla_runtime::Seams;
 use ottla_runtime::config::{
     MetaProperties, MetaPropertiesError, read_meta_properties, write_meta_properties,
 };
+use ottla_runtime::seams::create_dir_durably;
 use ottla_types::{ClusterId, DirectoryId, NodeId, Uuid};
 
-use crate::quorum::folders::create_durably;
 use crate::quorum::peers::{Directories, DirectoriesError};
 
 /// Why a directory cannot be this controller's.
@@ -55,7 +55,7 @@ pub(crate) fn identify(
 ) -> Result<Identity, IdentityError> {
     let (node, is_alone) = own;
     let disk = seams.disk.as_ref();
-    create_durably(disk, dir)
+    create_dir_durably(disk, dir)
         .map_err(|source| IdentityError::Create { path: dir.to_owned(), source })?;
     if let Some(meta) = read_meta_properties(disk, dir)? {
         meta.check_owner(dir, None, node)?;

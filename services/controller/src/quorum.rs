@@ -3,7 +3,6 @@
 //! Invariant: nothing outside this module knows raft or sled.
 
 pub mod driver;
-pub(crate) mod folders;
 pub mod member;
 pub mod peers;
 pub mod published;

@@ -17,7 +17,7 @@ use ottla_api::controller::{ControllerClient, ControllerEndpoint, ControllerServ
 use ottla_api::raft::RaftServer;
 use ottla_runtime::Seams;
 use ottla_runtime::http::Health;
-use ottla_runtime::seams::{DiskLock, HostPort};
+use ottla_runtime::seams::{DiskLock, HostPort, create_dir_durably};
 use ottla_runtime::shutdown::Shutdown;
 use tokio::sync::watch as channel;
 
@@ -26,7 +26,6 @@ use crate::grpc::admin::AdminServices;
 use crate::identity::{self, Identity, IdentityError};
 use crate::local::LocalController;
 use crate::quorum::driver::{QuorumConfig, Stop};
-use crate::quorum::folders::create_durably;
 use crate::quorum::member::{self, Member};
 use crate::quorum::state_store::{MemoryStore, SledStore, StateStore, StoreError};
 use crate::routed::RoutedController;
@@ -202,7 +201,7 @@ fn quorum_client(seams: &Seams, config: &ControllerConfig) -> Option<Arc<Control
 
 fn lock(seams: &Seams, quorum_dir: &Path) -> Result<Box<dyn DiskLock>, StartError> {
     let dir = quorum_dir.to_owned();
-    let locked = create_durably(seams.disk.as_ref(), quorum_dir)
+    let locked = create_dir_durably(seams.disk.as_ref(), quorum_dir)
         .and_then(|()| seams.disk.lock(&quorum_dir.join(".lock")));
     locked.map_err(|source| match source.kind() {
         std::io::ErrorKind::WouldBlock => StartError::InUse { dir },

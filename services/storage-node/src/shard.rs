@@ -38,7 +38,6 @@ use produces::Produces;
 use round::RoundWork;
 use upkeep::Upkeep;
 
-pub(crate) use fetch::nothing as no_records;
 pub(crate) use offsets::answer as offset_answer;
 pub(crate) use partition::Partition;
 

@@ -12,13 +12,12 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
+use ottla_runtime::seams::{Disk, DiskFile, OpenMode, create_dir_durably};
 use ottla_types::{DirectoryId, MetadataOffset, NodeId};
 use raft::eraftpb::{ConfState, SnapshotMetadata};
 
 use format::{checksum, decode, encode_head};
 
-use super::folders;
 use super::wal::Position;
 
 /// Snapshots that are kept.
@@ -110,7 +109,7 @@ impl Snapshots {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, SnapshotError> {
         let snapshots = Self { disk, dir: dir.to_owned() };
         let disk = &snapshots.disk;
-        folders::create_durably(disk.as_ref(), dir).map_err(|error| io_error(dir, error))?;
+        create_dir_durably(disk.as_ref(), dir).map_err(|error| io_error(dir, error))?;
         for entry in disk.list(dir).map_err(|error| io_error(dir, error))? {
             if entry.name.ends_with(UNFINISHED_SUFFIX) {
                 let path = dir.join(&entry.name);

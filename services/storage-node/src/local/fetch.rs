@@ -15,7 +15,6 @@ use tokio::sync::{Notify, oneshot};
 
 use super::LocalStorage;
 use crate::shard::message::{FetchJob, Message, WatchJob};
-use crate::shard::no_records;
 
 /// Longest wait of a fetch, whatever a client asks for.
 const MAX_FETCH_WAIT: Duration = Duration::from_secs(600);
@@ -75,9 +74,11 @@ impl LocalStorage {
         let places = self.parts().places.read();
         let missing = |index: usize| {
             let part = &request.partitions[index];
+            let without_records =
+                |error| FetchPartitionResult::without_records(part.partition, error);
             match places.get(&part.partition) {
-                Some(_) => no_records(part, ErrorCode::KafkaStorageError),
-                None => no_records(part, self.absent(part.partition)),
+                Some(_) => without_records(ErrorCode::KafkaStorageError),
+                None => without_records(self.absent(part.partition)),
             }
         };
         let results = results.into_iter().enumerate();

@@ -4,7 +4,7 @@
 
 use ottla_api::storage::{FetchPartition, FetchPartitionResult, FetchedRecords};
 use ottla_partition::{FetchRefusal, Readable};
-use ottla_types::{ErrorCode, Offset};
+use ottla_types::ErrorCode;
 use tracing::error;
 
 use super::Shard;
@@ -78,11 +78,13 @@ impl Shard {
     ) -> FetchPartitionResult {
         let id = part.partition;
         let absent = self.absent(id);
-        let Some(partition) = self.partitions.get_mut(&id) else { return nothing(part, absent) };
+        let Some(partition) = self.partitions.get_mut(&id) else {
+            return FetchPartitionResult::without_records(id, absent);
+        };
         let (known, last) = (part.current_leader_epoch, part.last_fetched_epoch);
         let readable =
             partition.replica.r7_readable(known, last, part.fetch_offset, committed_only);
-        let mut result = nothing(part, ErrorCode::None);
+        let mut result = FetchPartitionResult::without_records(id, ErrorCode::None);
         result.high_watermark = partition.replica.high_watermark();
         result.last_stable_offset = partition.replica.last_stable_offset();
         result.log_start_offset = partition.replica.start();
@@ -102,7 +104,7 @@ impl Shard {
                 }
             }
             Err(refusal) => {
-                let mut refused = nothing(part, refusal.code());
+                let mut refused = FetchPartitionResult::without_records(id, refusal.code());
                 let moved = [FetchRefusal::NotLeader, FetchRefusal::FencedLeaderEpoch];
                 if moved.contains(&refusal) {
                     refused.current_leader = self.known_other_leader(id);
@@ -121,22 +123,6 @@ impl Shard {
                 ErrorCode::KafkaStorageError
             }
         };
-        nothing(part, code)
-    }
-}
-
-/// An answer without records.
-pub(crate) fn nothing(part: &FetchPartition, error: ErrorCode) -> FetchPartitionResult {
-    FetchPartitionResult {
-        partition: part.partition,
-        error,
-        high_watermark: Offset::NONE,
-        last_stable_offset: Offset::NONE,
-        log_start_offset: Offset::NONE,
-        aborted: None,
-        diverging_epoch: None,
-        current_leader: None,
-        preferred_read_replica: None,
-        records: FetchedRecords::empty(),
+        FetchPartitionResult::without_records(part.partition, code)
     }
 }

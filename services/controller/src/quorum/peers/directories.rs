@@ -7,11 +7,9 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ottla_runtime::seams::{Disk, OpenMode};
+use ottla_runtime::seams::{Disk, OpenMode, create_dir_durably};
 use ottla_types::{DirectoryId, NodeId};
 use serde::{Deserialize, Serialize};
-
-use crate::quorum::folders;
 
 const FILE: &str = "peers";
 const UNFINISHED: &str = "peers.tmp";
@@ -74,7 +72,7 @@ impl Directories {
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, DirectoriesError> {
         let path = dir.join(FILE);
         let read = || {
-            folders::create_durably(disk.as_ref(), dir)?;
+            create_dir_durably(disk.as_ref(), dir)?;
             if !disk.exists(&path)? {
                 return Ok(None);
             }

@@ -5,14 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ottla_runtime::seams::{Disk, OpenMode};
+use ottla_runtime::seams::{Disk, OpenMode, create_dir_durably};
 
 use super::batch::Batch;
 use super::frame::{self, Parsed};
 use super::log::{FrameAt, Log};
 use super::segment::{self, HeaderFault, Segment};
 use super::{WalError, io_error};
-use crate::quorum::folders;
 
 /// What was found.
 pub(super) struct Recovered {
@@ -23,7 +22,7 @@ pub(super) struct Recovered {
 
 /// Reads all segments of a folder; makes the folder if it is not there.
 pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> Result<Recovered, WalError> {
-    folders::create_durably(disk, dir).map_err(|error| io_error(dir, error))?;
+    create_dir_durably(disk, dir).map_err(|error| io_error(dir, error))?;
     let found = segment::list(disk, dir).map_err(|error| io_error(dir, error))?;
     let first = found.first().map_or(1, |(number, _)| *number);
     let mut recovered =

@@ -21,7 +21,9 @@ use crate::log::segment::Segment;
 
 /// What a disk writes at once, in bytes: the smallest piece that a crash loses.
 const SECTOR_BYTES: u64 = 512;
-/// Fewest zeros, in bytes, at the end of a sector that are taken for a lost write.
+/// Fewest zeros, in bytes, at the end of a sector that are taken for a lost write. A batch's end that is shorter than this is
+/// lost when all of it is zeros: of so few bytes nobody can tell, and a partition that is not served after an honest crash
+/// costs its users more than records that nobody was promised.
 const LOST_BYTES_LEAST: usize = 8;
 /// Where a batch says how long the rest of it is.
 const LENGTH_FIELD: std::ops::Range<usize> = 8..12;

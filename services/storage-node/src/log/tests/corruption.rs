@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use super::harness::*;
 use crate::log::*;
 use ottla_log_format::BatchBuilder;
-use ottla_runtime::seams::{Disk, OpenMode};
+use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
 use ottla_types::{Offset, TimestampMs};
 
 const FIRST: &str = "00000000000000000000.log";
@@ -83,6 +83,60 @@ fn a_turned_bit_between_sound_batches_quarantines_the_partition() {
         "untouched"
     );
     assert_eq!(machine.logs[0].id(), id(1), "the other one is served");
+}
+
+/// Three batches of which no byte was promised; the second is cut into pieces by `lose`, given its first and last position.
+fn after_losing(lose: impl Fn(&dyn DiskFile, std::ops::Range<u64>)) -> Machine {
+    let mut machine = Machine::new(1, 1, LogConfig { durable: false, ..LogConfig::default() });
+    append_three_large_batches(&mut machine, 0);
+    let limit = ReadLimit { max_bytes: 0, at_least_one_batch: true };
+    let log = &mut machine.logs[0];
+    let second = log.read(&mut machine.files, Offset(1), log.end(), limit).unwrap().unwrap();
+    let file = machine.disk.open(&machine.path(0, FIRST), OpenMode::ReadWrite).unwrap();
+    lose(&*file, second.position..second.position + second.len as u64);
+    drop(file);
+    machine.restart()
+}
+
+fn write(file: &dyn DiskFile, bytes: &[u8], at: u64) {
+    file.write_all_at(&[IoSlice::new(bytes)], at).unwrap();
+}
+
+#[test]
+fn a_sector_that_was_lost_between_sound_batches_is_cut_with_what_follows() {
+    let machine = after_losing(|file, batch| {
+        let sector = (batch.start + 1).next_multiple_of(512);
+        write(file, &[0; 512], sector);
+    });
+    assert_eq!(machine.logs[0].end(), Offset(1));
+}
+
+#[test]
+fn a_batch_of_which_only_the_first_part_of_a_sector_arrived_is_cut_with_what_follows() {
+    let machine = after_losing(|file, batch| {
+        let next = (batch.start + 1).next_multiple_of(512);
+        write(file, &[0; 8], next - 8);
+    });
+    assert_eq!(machine.logs[0].end(), Offset(1));
+}
+
+#[test]
+fn fewer_zeros_than_a_word_at_the_end_of_a_sector_are_no_lost_write() {
+    let machine = after_losing(|file, batch| {
+        let next = (batch.start + 1).next_multiple_of(512);
+        write(file, &[0; 7], next - 7);
+    });
+    let reason = &corrupt_of(&machine).reason;
+    assert!(reason.contains("a sound batch follows"), "{reason}");
+}
+
+#[test]
+fn the_zeros_of_a_batchs_last_sector_are_a_lost_write_too() {
+    let machine = after_losing(|file, batch| {
+        let last = batch.end % 512;
+        write(file, &vec![0; last as usize], batch.end - last);
+    });
+    assert_eq!(machine.logs[0].end(), Offset(1));
 }
 
 #[test]
