@@ -104,10 +104,9 @@ need() {
     fi
 }
 
-# need_ottla: builds what the scripts run, if it is not there.
+# need_ottla: builds what the scripts run, unless OTTLA_BIN named it.
 need_ottla() {
-    [ "${against:-ottla}" = kafka ] && [ -x "$tools/ottla-acked" ] && return
-    [ -x "$OTTLA_BIN" ] && [ -x "$tools/ottla-acked" ] && return
+    [ "$OTTLA_BIN" != "$root/target/release/ottla" ] && return
     echo "building ottla" >&2
     (cd "$root" && cargo build --release --locked --quiet -p ottla -p ottla-integration --bins) ||
         fail "ottla does not build"
