@@ -75,6 +75,10 @@ impl DiskFile for NoSyncFile {
         self.0.read_at(buf, offset)
     }
 
+    fn read_cached_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_cached_at(buf, offset)
+    }
+
     fn write_all_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         self.0.write_all_at(slices, offset)
     }

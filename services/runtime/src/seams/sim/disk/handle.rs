@@ -56,6 +56,10 @@ impl DiskFile for Handle {
         Ok(locked(&self.file).volatile.read(buf, offset))
     }
 
+    fn read_cached_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset)
+    }
+
     fn write_all_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let bytes = slices.iter().map(|slice| &slice[..]).collect::<Vec<_>>().concat();
         self.disk_to_write()?.change(|state| {
