@@ -1,18 +1,18 @@
-//! Raw replay of Fetch: every record is read once from the start; the bytes of the records are dropped in the kernel.
+//! Raw replay of Fetch: a partition is read from its start, again and again; the bytes of the records are dropped in the kernel.
 //!
 //! All batches of the topic have the same size (the produce load wrote them), so the next offset follows from the number
 //! of bytes.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use ottla_kafka_wire::messages::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 
-use crate::bench::produce::batch;
-use crate::bench::{Moved, RECORD_BYTES};
+use crate::bench::discard::Discard;
+use crate::bench::shape::Shape;
+use crate::bench::{Moved, Share};
 use crate::wire::{self, Wire};
 
 /// The Fetch version that is replayed: the oldest that Kafka 4 serves, with a fixed layout.
@@ -27,14 +27,12 @@ const FIXED_BYTES: usize = 4 + 4 + 4 + 2 + 4 + 4 + 2 + 8 + 8 + 4 + 4;
 pub struct FetchLoad {
     /// The topic.
     pub topic: String,
-    /// Its partitions; a connection each.
-    pub partitions: i32,
-    /// Bytes of record values in one batch.
-    pub batch_bytes: usize,
+    /// How it was written; each partition is read on a connection of its own.
+    pub shape: Shape,
     /// Bytes of record values in each partition.
     pub partition_bytes: u64,
-    /// How often each is read.
-    pub rounds: usize,
+    /// How long they are read.
+    pub limit: Duration,
 }
 
 impl FetchLoad {
@@ -43,36 +41,38 @@ impl FetchLoad {
         let leaders =
             wire::retry(Duration::from_secs(30), || wire::leaders(bootstrap, &self.topic))?;
         let started = Instant::now();
-        let moved: io::Result<Vec<u64>> = std::thread::scope(|scope| {
+        let shares: io::Result<Vec<Share>> = std::thread::scope(|scope| {
             let start = |partition: i32| {
                 let address = leaders[partition as usize].clone();
-                scope.spawn(move || self.partition(&address, partition))
+                scope.spawn(move || self.partition(&address, partition, started))
             };
-            let threads: Vec<_> = (0..self.partitions).map(start).collect();
+            let threads: Vec<_> = (0..self.shape.partitions).map(start).collect();
             threads.into_iter().map(|t| t.join().expect("a load thread does not panic")).collect()
         });
-        Ok(Moved { bytes: moved?.iter().sum(), elapsed: started.elapsed() })
+        Ok(Moved::sum(shares?, started.elapsed()))
     }
 
-    fn partition(&self, address: &str, partition: i32) -> io::Result<u64> {
+    fn partition(&self, address: &str, partition: i32, started: Instant) -> io::Result<Share> {
         let mut wire = Wire::connect(address)?;
-        let records_of_batch = (self.batch_bytes / RECORD_BYTES).max(1);
-        let bytes_of_batch = batch(records_of_batch).len();
-        let mut moved = 0;
-        for _ in 0..self.rounds {
-            let (mut offset, mut read) = (0_i64, 0_u64);
-            while read < self.partition_bytes {
-                wire.stream.write_all(&self.frame(partition, offset))?;
-                let batches = self.skip_answer(&mut wire.stream)? / bytes_of_batch;
-                if batches == 0 {
-                    return Err(io::Error::other(format!("no batch at offset {offset}")));
-                }
-                offset += (batches * records_of_batch) as i64;
-                read += (batches * records_of_batch * RECORD_BYTES) as u64;
+        let mut discard = Discard::default();
+        let bytes_of_batch = self.shape.batch().len();
+        let (mut batches, mut moved) = (0, 0_u64);
+        while started.elapsed() < self.limit {
+            let offset = (batches * self.shape.batch_records) as i64;
+            wire.stream.write_all(&self.frame(partition, offset))?;
+            let records = self.answer_head(&mut wire.stream)?;
+            discard.bytes(&wire.stream, records)?;
+            let read = records / bytes_of_batch;
+            if read == 0 {
+                return Err(io::Error::other(format!("no batch at offset {offset}")));
             }
-            moved += read;
+            moved += (read * self.shape.batch_bytes()) as u64;
+            batches += read;
+            if (batches * self.shape.batch_bytes()) as u64 >= self.partition_bytes {
+                batches = 0;
+            }
         }
-        Ok(moved)
+        Ok(Share::of_this_thread(moved))
     }
 
     fn frame(&self, partition: i32, offset: i64) -> BytesMut {
@@ -95,8 +95,8 @@ impl FetchLoad {
         BytesMut::from(&wire::encode(VERSION, 0, &request)[..])
     }
 
-    /// Reads one answer and drops its records; their length.
-    fn skip_answer(&self, stream: &mut TcpStream) -> io::Result<usize> {
+    /// Reads one answer up to its records; their length.
+    fn answer_head(&self, stream: &mut TcpStream) -> io::Result<usize> {
         let head_len = FIXED_BYTES + self.topic.len();
         let mut head = vec![0; 4 + head_len];
         stream.read_exact(&mut head)?;
@@ -108,22 +108,6 @@ impl FetchLoad {
                 "an answer of {length} bytes with {records} of records: an error, or aborted transactions"
             )));
         }
-        drop_bytes(stream, records)?;
         Ok(records)
     }
-}
-
-/// Takes `left` bytes off the socket without copying them to this process.
-fn drop_bytes(stream: &TcpStream, mut left: usize) -> io::Result<()> {
-    let mut scratch = vec![0_u8; (1 << 20).min(left.max(1))];
-    while left > 0 {
-        let want = left.min(scratch.len());
-        let flags = rustix::net::RecvFlags::TRUNC;
-        let (_, dropped) = rustix::net::recv(stream.as_fd(), &mut scratch[..want], flags)?;
-        if dropped == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        left -= dropped;
-    }
-    Ok(())
 }

@@ -13,6 +13,11 @@ use ottla_kafka_wire::messages::produce_request::ProduceRequest;
 use ottla_kafka_wire::messages::produce_response::ProduceResponse;
 use ottla_kafka_wire::{Message as _, Reader, Request as _};
 
+use crate::bench::discard::Discard;
+
+/// What is looked at of a request: the header and little more, never the batch.
+const HEAD_BYTES: usize = 512;
+
 /// Starts a sink on a free port; it serves until this process ends. Its address.
 pub fn start(partitions: i32) -> io::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -27,16 +32,15 @@ pub fn start(partitions: i32) -> io::Result<String> {
 
 fn serve(mut stream: TcpStream, port: u16, partitions: i32) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut frame = Vec::new();
+    let mut discard = Discard::default();
     loop {
         let mut length = [0; frames::LENGTH_BYTES];
         stream.read_exact(&mut length)?;
         let length = frames::frame_length(length, i32::MAX as usize).map_err(io::Error::other)?;
-        frame.resize(length, 0);
-        stream.read_exact(&mut frame)?;
-        // The header and little more: the batch is not looked at.
-        let head = Bytes::copy_from_slice(&frame[..frame.len().min(512)]);
-        stream.write_all(&answer(head, port, partitions)?)?;
+        let mut head = vec![0; length.min(HEAD_BYTES)];
+        stream.read_exact(&mut head)?;
+        discard.bytes(&stream, length - head.len())?;
+        stream.write_all(&answer(head.into(), port, partitions)?)?;
     }
 }
 

@@ -5,11 +5,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::bench::produce::ProduceLoad;
+use crate::bench::shape::Shape;
 use crate::bench::systems::{Durability, Kind, System};
 use crate::wire;
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One record of 1 KB, and no more.
+const ONE_RECORD: Shape = Shape {
+    partitions: 1,
+    acks: -1,
+    record_bytes: 1_000,
+    batch_records: 1,
+    connections: 1,
+    in_flight: 1,
+};
 
 /// Starts a system, creates a topic, has one record acknowledged. How long that took, and the system.
 pub fn first_record(
@@ -22,11 +33,7 @@ pub fn first_record(
     wire::retry(PATIENCE, || wire::create_topic(&system.bootstrap, "first", (1, 1), &[]))?;
     let load = ProduceLoad {
         topic: "first".to_owned(),
-        partitions: 1,
-        acks: -1,
-        batch_bytes: 1_000,
-        connections: 1,
-        in_flight: 1,
+        shape: ONE_RECORD,
         limit: PATIENCE,
         limit_bytes: 1,
     };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::bench::cpu;
 use crate::ports::{free_port, free_ports};
 use crate::process::{Process, ottla, root};
 use crate::wire::{self, Wire};
@@ -13,6 +14,8 @@ use ottla_kafka_wire::messages::api_versions_request::ApiVersionsRequest;
 
 /// How long a system may take to be there.
 const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Deleted files go at once and not during the next row.
+const DELETE_SOON: &str = "log.segment.delete.delay.ms=100";
 
 /// When an acknowledged record is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct System {
     /// Where clients begin.
     pub bootstrap: String,
     processes: Vec<Process>,
+    /// The directory of the logs.
+    data: PathBuf,
 }
 
 impl System {
@@ -90,10 +95,27 @@ impl System {
         self.processes.iter().map(Process::cpu_seconds).sum()
     }
 
+    /// What compilers of a JVM used of it.
+    pub fn compiler_seconds(&self) -> f64 {
+        self.processes.iter().map(|process| cpu::of_compilers(process.id())).sum()
+    }
+
+    /// Whether files of a topic are still there, deleted ones on their way out included.
+    pub fn has_files_of(&self, topic: &str) -> io::Result<bool> {
+        let prefix = format!("{topic}-");
+        let mut entries = std::fs::read_dir(&self.data)?.flatten();
+        Ok(entries.any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)))
+    }
+
     /// Memory of all processes now, in MB.
     pub fn resident_mb(&self) -> f64 {
         self.processes.iter().map(Process::resident_mb).sum()
     }
+}
+
+/// Where a system keeps its logs.
+fn data(dir: &Path) -> PathBuf {
+    dir.join("data")
 }
 
 fn write(dir: &Path, name: &str, lines: &[String]) -> io::Result<PathBuf> {
@@ -105,7 +127,10 @@ fn write(dir: &Path, name: &str, lines: &[String]) -> io::Result<PathBuf> {
 fn kafka(durability: Durability, dir: &Path) -> io::Result<System> {
     let (port, controller) = (free_port(), free_port());
     let bootstrap = format!("127.0.0.1:{port}");
-    let file = write(dir, "kafka.properties", &combined(&bootstrap, controller, durability, dir))?;
+    let mut lines = combined(&bootstrap, controller, durability, dir);
+    // Otherwise nothing that is deleted in the first half minute goes before its end.
+    lines.push("log.initial.task.delay.ms=500".to_owned());
+    let file = write(dir, "kafka.properties", &lines)?;
     let tool = root().join("integration/kafka/kafka");
     let log = dir.join("kafka.log");
     let mut format = Command::new(&tool);
@@ -117,7 +142,7 @@ fn kafka(durability: Durability, dir: &Path) -> io::Result<System> {
     let mut server = Command::new(&tool);
     server.arg("server").arg(&file);
     let processes = vec![Process::start("kafka", &mut server, &log)?];
-    Ok(System { bootstrap, processes })
+    Ok(System { bootstrap, processes, data: data(dir) })
 }
 
 /// What both systems read in one process.
@@ -131,11 +156,11 @@ fn combined(bootstrap: &str, controller: u16, durability: Durability, dir: &Path
         "inter.broker.listener.name=PLAINTEXT".to_owned(),
         "controller.listener.names=CONTROLLER".to_owned(),
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
-        format!("log.dirs={}", dir.join("data").display()),
+        format!("log.dirs={}", data(dir).display()),
         "offsets.topic.replication.factor=1".to_owned(),
         "transaction.state.log.replication.factor=1".to_owned(),
         "transaction.state.log.min.isr=1".to_owned(),
-        "log.segment.delete.delay.ms=1000".to_owned(),
+        DELETE_SOON.to_owned(),
         durability.property(),
     ]
 }
@@ -146,7 +171,7 @@ fn ottla_one(durability: Durability, dir: &Path) -> io::Result<System> {
     let mut lines = combined(&bootstrap, controller, durability, dir);
     lines.extend(own_ports(&["storage", "admin", "http"]));
     let processes = vec![server("ottla", &write(dir, "ottla.properties", &lines)?, dir)?];
-    Ok(System { bootstrap, processes })
+    Ok(System { bootstrap, processes, data: data(dir) })
 }
 
 fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
@@ -165,8 +190,8 @@ fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
         "process.roles=storage".to_owned(),
         "node.id=1".to_owned(),
         voters.clone(),
-        format!("log.dirs={}", dir.join("data").display()),
-        "log.segment.delete.delay.ms=1000".to_owned(),
+        format!("log.dirs={}", data(dir).display()),
+        DELETE_SOON.to_owned(),
         durability.property(),
     ];
     storage.extend(own_ports(&["storage", "http"]));
@@ -183,7 +208,7 @@ fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
         server("storage", &write(dir, "storage.properties", &storage)?, dir)?,
         server("gateway", &write(dir, "gateway.properties", &gateway)?, dir)?,
     ];
-    Ok(System { bootstrap, processes })
+    Ok(System { bootstrap, processes, data: data(dir) })
 }
 
 /// Ottla's own listeners on free loopback ports.

@@ -2,7 +2,12 @@
 
 use serde::Serialize;
 
-/// One figure of one system.
+use crate::bench::plan::Work;
+
+/// The column of the load generator against a null sink: what a row can show at most. It takes part in no ratio.
+pub const GENERATOR: &str = "the generator alone";
+
+/// One measurement of one system.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// What was done.
@@ -11,10 +16,60 @@ pub struct Row {
     pub system: String,
     /// What is measured, with its unit.
     pub unit: &'static str,
-    /// The figure.
-    pub value: f64,
-    /// Server CPU-seconds per GB, where bytes moved.
+    /// One figure, or p50, p99 and p99.9.
+    pub figures: Vec<f64>,
+    /// Millions of records a second, where that says more than bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub million_records_per_second: Option<f64>,
+    /// The server's CPU-seconds per GB (the generator's own in its column), where bytes moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds_per_gb: Option<f64>,
+    /// The server's CPU-seconds a second, at a fixed rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<f64>,
+    /// The part of the CPU time that compilers of a JVM took: how cold it still was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler_share: Option<f64>,
+    /// What Ottla means to reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aim: Option<&'static str>,
+}
+
+impl Row {
+    /// A row with nothing but its figures.
+    pub fn new(work: &Work, system: &str, unit: &'static str, figures: Vec<f64>) -> Self {
+        Self {
+            work: work.name.clone(),
+            system: system.to_owned(),
+            unit,
+            figures,
+            million_records_per_second: None,
+            cpu_seconds_per_gb: None,
+            cores: None,
+            compiler_share: None,
+            aim: work.aim,
+        }
+    }
+
+    /// The figures, and the ratios to `first`.
+    fn cell(&self, first: Option<&Self>) -> String {
+        let mut cell = format!("{} {}", joined(self.figures.iter().copied()), self.unit);
+        if let Some(first) = first {
+            let ratios = self.figures.iter().zip(&first.figures).map(|(own, of)| own / of);
+            cell.push_str(&format!(" ({} ×)", joined(ratios)));
+        }
+        let more = [
+            (self.million_records_per_second, "M records/s"),
+            (self.cpu_seconds_per_gb, "CPU-s/GB"),
+            (self.cores, "cores"),
+        ];
+        for (value, unit) in more {
+            if let Some(value) = value {
+                cell.push_str(&format!(", {} {unit}", round(value)));
+            }
+        }
+        cell
+    }
 }
 
 /// All rows of a run.
@@ -27,13 +82,13 @@ pub struct Table {
 impl Table {
     /// Adds a row and says it on standard error.
     pub fn push(&mut self, row: Row) {
-        let cpu =
-            row.cpu_seconds_per_gb.map_or(String::new(), |cpu| format!(", {cpu:.2} CPU-s/GB"));
-        eprintln!("{}: {}: {:.1} {}{cpu}", row.work, row.system, row.value, row.unit);
+        let compilers =
+            row.compiler_share.map_or(String::new(), |s| format!(", compilers {:.0} %", s * 100.0));
+        eprintln!("{}: {}: {}{compilers}", row.work, row.system, row.cell(None));
         self.rows.push(row);
     }
 
-    /// One line a work, one column a system; ratios against the first system of the line.
+    /// One line a work, one column a system, the aims last; ratios against the first system of the line.
     pub fn markdown(&self) -> String {
         let mut systems: Vec<&str> = Vec::new();
         let mut works: Vec<&str> = Vec::new();
@@ -45,28 +100,32 @@ impl Table {
                 works.push(&row.work);
             }
         }
+        let columns = systems.len() + 1;
         let mut text =
-            format!("| work | {} |\n|---|{}\n", systems.join(" | "), "---|".repeat(systems.len()));
+            format!("| work | {} | aim |\n|---|{}\n", systems.join(" | "), "---|".repeat(columns));
         for work in works {
-            let cells: Vec<_> = systems.iter().map(|system| self.cell(work, system)).collect();
-            text.push_str(&format!("| {work} | {} |\n", cells.join(" | ")));
+            let of_work: Vec<_> = self.rows.iter().filter(|row| row.work == work).collect();
+            let cells: Vec<_> = systems.iter().map(|system| cell(&of_work, system)).collect();
+            let aim = of_work.iter().find_map(|row| row.aim).unwrap_or("–");
+            text.push_str(&format!("| {work} | {} | {aim} |\n", cells.join(" | ")));
         }
         text
     }
+}
 
-    fn cell(&self, work: &str, system: &str) -> String {
-        let of_work = || self.rows.iter().filter(|row| row.work == work);
-        let Some(row) = of_work().find(|row| row.system == system) else { return "–".to_owned() };
-        let mut cell = format!("{} {}", round(row.value), row.unit);
-        let first = of_work().next().filter(|first| first.system != system && first.value > 0.0);
-        if let Some(first) = first {
-            cell.push_str(&format!(" ({} ×)", round(row.value / first.value)));
-        }
-        if let Some(cpu) = row.cpu_seconds_per_gb {
-            cell.push_str(&format!(", {} CPU-s/GB", round(cpu)));
-        }
-        cell
-    }
+fn cell(of_work: &[&Row], system: &str) -> String {
+    let Some(row) = of_work.iter().find(|row| row.system == system) else {
+        return "–".to_owned();
+    };
+    let first = of_work.iter().find(|row| row.system != GENERATOR).copied();
+    let compared = first.filter(|first| {
+        row.system != GENERATOR && first.system != system && first.figures.iter().all(|f| *f > 0.0)
+    });
+    row.cell(compared)
+}
+
+fn joined(values: impl Iterator<Item = f64>) -> String {
+    values.map(round).collect::<Vec<_>>().join(" / ")
 }
 
 /// Three significant digits are more than these machines repeat.
@@ -82,20 +141,40 @@ fn round(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::plan::Task;
+
+    fn row(system: &str, figures: &[f64], aim: Option<&'static str>) -> Row {
+        let work = Work { name: "produce".to_owned(), task: Task::Memory, aim };
+        Row::new(&work, system, "MB/s", figures.to_vec())
+    }
 
     #[test]
-    fn a_work_is_a_line_with_ratios_against_its_first_system() {
-        let row = |system: &str, value| Row {
-            work: "produce".to_owned(),
-            system: system.to_owned(),
-            unit: "MB/s",
-            value,
-            cpu_seconds_per_gb: None,
-        };
-        let table = Table { rows: vec![row("A", 100.0), row("B", 250.0)] };
+    fn a_work_is_a_line_with_ratios_against_its_first_system_and_the_aim_last() {
+        let rows = vec![row("A", &[100.0], None), row("B", &[250.0], Some("≥ 2 ×"))];
         assert_eq!(
-            table.markdown(),
-            "| work | A | B |\n|---|---|---|\n| produce | 100 MB/s | 250 MB/s (2.50 ×) |\n"
+            Table { rows }.markdown(),
+            "| work | A | B | aim |\n|---|---|---|---|\n\
+             | produce | 100 MB/s | 250 MB/s (2.50 ×) | ≥ 2 × |\n"
         );
+    }
+
+    #[test]
+    fn every_percentile_has_its_ratio() {
+        let first = row("A", &[0.5, 4.0, 10.0], None);
+        let second = row("B", &[0.25, 1.0, 1.0], None);
+        assert_eq!(second.cell(Some(&first)), "0.25 / 1.00 / 1.00 MB/s (0.50 / 0.25 / 0.10 ×)");
+    }
+
+    #[test]
+    fn the_generator_is_compared_with_nobody() {
+        let rows = vec![row(GENERATOR, &[400.0], None), row("A", &[100.0], None)];
+        let line = "| produce | 400 MB/s | 100 MB/s | – |\n";
+        assert!(Table { rows }.markdown().ends_with(line));
+    }
+
+    #[test]
+    fn the_json_of_a_row_has_its_aim() {
+        let json = serde_json::to_value(row("A", &[1.0], Some("≥ 2 ×"))).unwrap();
+        assert_eq!(json["aim"], "≥ 2 ×");
     }
 }
