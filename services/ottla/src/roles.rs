@@ -4,6 +4,7 @@
 //! others as traits, directly where they live in this process, over gRPC where they do not.
 
 mod gateway;
+mod memory;
 mod storage;
 
 use std::sync::Arc;
@@ -110,6 +111,7 @@ pub async fn start(
     shutdown: Shutdown,
     variations: &Variations,
 ) -> Result<Running, StartError> {
+    memory::keep_buffers_where_records_pass(config.roles);
     let health = Health::new();
     for role in config.roles.iter() {
         // All of them before the first starts: a process is ready when all of its roles are.
