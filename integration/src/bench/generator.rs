@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::bench::latency::LatencyLoad;
-use crate::bench::plan::{self, Task, Work};
+use crate::bench::plan::{Phase, Task, Work};
 use crate::bench::produce::ProduceLoad;
 use crate::bench::systems::{Durability, Kind};
 use crate::bench::table::{GENERATOR, Row, Table};
@@ -12,10 +12,10 @@ use crate::bench::{Moved, Options, sink};
 /// A generator needs this part of a row's time to show its speed: it has nothing to warm up.
 const PART: u32 = 2;
 
-/// Measures the generator for each row of `durability` that it makes.
-pub fn run(options: &Options, durability: Durability, table: &mut Table) -> io::Result<()> {
-    let groups = plan::groups(Kind::OttlaOne, durability);
-    for work in groups.iter().flatten().filter(|work| work.name.contains(&options.rows)) {
+/// Measures the generator for each row of loads into the page cache: durability makes no difference to it.
+pub fn run(options: &Options, table: &mut Table) -> io::Result<()> {
+    let works = Phase::Loads(Durability::PageCache).works(Kind::OttlaOne);
+    for work in works.iter().filter(|work| work.name.contains(&options.rows)) {
         if let Some(row) = row(options, work)? {
             table.push(row);
         }

@@ -1,4 +1,4 @@
-//! What is measured, in which order, and what Ottla aims at. One group is one fresh start of a system.
+//! What is measured, in which order, and what Ottla aims at. One phase is one fresh start of each system.
 //!
 //! The aims are for one broker and for the same durability on both sides.
 
@@ -22,7 +22,7 @@ pub struct Work {
 pub enum Task {
     /// The time from the start of the processes to the first acknowledged record.
     Start,
-    /// The memory that the processes hold: freshly started, or after what ran before in the group.
+    /// The memory that the processes hold: freshly started, or after what ran before in the phase.
     Memory,
     /// As much as goes through.
     Produce(Shape),
@@ -56,17 +56,49 @@ const STEADY: u32 = 5_000;
 /// The same where each is synced: what a disk can do one by one.
 const STEADY_SYNCED: u32 = 500;
 
-/// The rows of one system, in groups that each get a fresh start of it.
-pub fn groups(kind: Kind, durability: Durability) -> Vec<Vec<Work>> {
-    match durability {
-        Durability::PageCache => vec![page_cache(), many()],
-        Durability::Fsync => vec![fsync(kind)],
+/// A part of the run: each system in turn gets a fresh start for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Loads.
+    Loads(Durability),
+    /// Many partitions: last, as Kafka leaves tens of thousands of files to be removed.
+    Many,
+}
+
+/// All parts, in order.
+pub const PHASES: [Phase; 3] =
+    [Phase::Loads(Durability::PageCache), Phase::Loads(Durability::Fsync), Phase::Many];
+
+impl Phase {
+    /// How the systems run in this part.
+    pub fn durability(self) -> Durability {
+        match self {
+            Self::Loads(durability) => durability,
+            Self::Many => Durability::PageCache,
+        }
+    }
+
+    /// The rows of one system.
+    pub fn works(self, kind: Kind) -> Vec<Work> {
+        match self {
+            Self::Loads(Durability::PageCache) => page_cache(),
+            Self::Loads(Durability::Fsync) => fsync(kind),
+            Self::Many => many(),
+        }
+    }
+
+    /// The systems in the order in which they run: whoever leaves most to be removed is last.
+    pub fn order(self) -> [Kind; 3] {
+        match self {
+            Self::Loads(_) => [Kind::Kafka, Kind::OttlaOne, Kind::OttlaApart],
+            Self::Many => [Kind::OttlaOne, Kind::OttlaApart, Kind::Kafka],
+        }
     }
 }
 
 fn page_cache() -> Vec<Work> {
     let mode = Durability::PageCache;
-    let mut works = one_and_hundred(mode);
+    let mut works = hundred_and_one(mode);
     works.extend([
         produce(KB, mode, Some("≥ 2 GB/s and ≥ 2 ×; ≤ 0.8 CPU-s/GB, apart ≤ 1.3")),
         produce(MIB, mode, Some("≥ 2 GB/s, ≤ 0.7 CPU-s/GB")),
@@ -89,7 +121,7 @@ fn fsync(kind: Kind) -> Vec<Work> {
         work(start, Task::Start, Some("≤ 0.1 s")),
         work("memory, idle".to_owned(), Task::Memory, Some("≤ 20 MB a process")),
     ];
-    works.extend(one_and_hundred(mode));
+    works.extend(hundred_and_one(mode));
     works.push(produce(Shape { acks: -1, ..KB }, mode, Some("≥ 4 ×, ≤ 1.5 CPU-s/GB")));
     works.push(latency(STEADY_SYNCED, mode, Some("p50 ≤ 0.5 ms; p99 ≤ 1/10")));
     if kind != Kind::Kafka {
@@ -101,9 +133,9 @@ fn fsync(kind: Kind) -> Vec<Work> {
     works
 }
 
-/// One partition and a hundred, with either acks.
-fn one_and_hundred(durability: Durability) -> Vec<Work> {
-    let shapes = [(1, 1, 1), (1, 1, -1), (100, 6, 1), (100, 6, -1)];
+/// A hundred partitions and one, with either acks. The hundred first: more requests warm a JVM up sooner.
+fn hundred_and_one(durability: Durability) -> Vec<Work> {
+    let shapes = [(100, 6, 1), (100, 6, -1), (1, 1, 1), (1, 1, -1)];
     let shape = |(partitions, connections, acks)| Shape { partitions, connections, acks, ..KB };
     shapes.map(|sizes| produce(shape(sizes), durability, None)).to_vec()
 }
@@ -150,12 +182,9 @@ mod tests {
 
     #[test]
     fn every_row_has_a_name_of_its_own() {
-        for durability in [Durability::PageCache, Durability::Fsync] {
-            let groups = groups(Kind::OttlaOne, durability);
-            let names: Vec<_> = groups.iter().flatten().map(|work| &work.name).collect();
-            let distinct: std::collections::BTreeSet<_> = names.iter().collect();
-            assert_eq!(names.len(), distinct.len(), "{names:?}");
-        }
+        let works: Vec<_> = PHASES.iter().flat_map(|phase| phase.works(Kind::OttlaOne)).collect();
+        let names: std::collections::BTreeSet<_> = works.iter().map(|work| &work.name).collect();
+        assert_eq!(works.len(), names.len(), "{names:?}");
     }
 
     #[test]

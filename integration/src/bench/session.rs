@@ -1,6 +1,7 @@
-//! One running system, through the rows of one group of the plan.
+//! One running system, through its rows in one part of the plan.
 //!
-//! Invariant: nothing of a row runs into the next one: its topic's files are gone before that begins. A load is preceded
+//! Invariant: nothing of a row runs into the next one: its topic's files are gone, and nothing is left
+//! to be written back, before that begins. A load is preceded
 //! by the same load unmeasured, on a topic of its own, until the system is warm.
 
 use std::io;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::fetch::FetchLoad;
 use crate::bench::latency::{Latencies, LatencyLoad};
-use crate::bench::plan::{self, Task, Work};
+use crate::bench::plan::{Phase, Task, Work};
 use crate::bench::produce::ProduceLoad;
 use crate::bench::shape::Shape;
 use crate::bench::systems::{Durability, Kind, System};
@@ -23,6 +24,8 @@ const WARM_SHARE: f64 = 0.1;
 const WARM_CHUNK: Duration = Duration::from_secs(2);
 /// What is enough for a system without a JVM.
 const WARM_NATIVE: Duration = Duration::from_secs(1);
+/// The first load of a system warms it up at most this many times as long as later ones.
+const FIRST_WARM_UP: u32 = 2;
 /// How long the files of a deleted topic may stay.
 const DELETE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often they are looked for.
@@ -36,28 +39,23 @@ const FEWEST_ANSWERS: f64 = 5_000.0;
 /// But it lasts at most this many times as long as the other rows.
 const LONGEST_LATENCY: u32 = 2;
 
-/// Measures the rows of one system at one durability.
-pub fn run(
-    options: &Options,
-    kind: Kind,
-    durability: Durability,
-    table: &mut Table,
-) -> io::Result<()> {
-    for group in plan::groups(kind, durability) {
-        let wanted = |work: &Work| work.name.contains(&options.rows);
-        let works: Vec<Work> = group.into_iter().filter(wanted).collect();
-        if works.is_empty() {
-            continue;
-        }
-        let dir = options.dir.join(format!("{kind:?}-{durability:?}").to_lowercase());
-        let _ = std::fs::remove_dir_all(&dir);
-        let mut session = Session::start(options, (kind, durability), &dir)?;
-        for work in &works {
-            table.push(session.measure(work)?);
-        }
-        drop(session);
-        std::fs::remove_dir_all(&dir)?;
+/// Measures the rows of one system in one part of the plan.
+pub fn run(options: &Options, kind: Kind, phase: Phase, table: &mut Table) -> io::Result<()> {
+    let works = phase.works(kind);
+    let mut works = works.iter().filter(|work| work.name.contains(&options.rows)).peekable();
+    if works.peek().is_none() {
+        return Ok(());
     }
+    let dir = options.dir.join(format!("{kind:?}").to_lowercase());
+    let _ = std::fs::remove_dir_all(&dir);
+    let mut session = Session::start(options, (kind, phase.durability()), &dir)?;
+    for work in works {
+        table.push(session.measure(work)?);
+    }
+    session.say("removing what it left");
+    drop(session);
+    std::fs::remove_dir_all(&dir)?;
+    rustix::fs::sync();
     Ok(())
 }
 
@@ -128,6 +126,7 @@ impl<'a> Session<'a> {
             self.delete(&topic)?;
             topic = self.create(task, shape)?;
         }
+        rustix::fs::sync();
         let measured = self.run_once(task, &topic, self.limit(task))?;
         self.delete(&topic)?;
         Ok(measured)
@@ -142,24 +141,29 @@ impl<'a> Session<'a> {
 
     /// Repeats a load until compilers take little of the time, or for as long or as much as is allowed. Whether it had to.
     fn warm_up(&mut self, task: Task, topic: &str) -> io::Result<bool> {
-        let kind_of_load = any_acks(task);
-        if self.warm.contains(&kind_of_load) {
+        if self.warm.contains(&task) {
             return Ok(false);
         }
-        self.warm.push(kind_of_load);
+        // All of a JVM is cold before the first load.
+        let longer = if self.warm.is_empty() { FIRST_WARM_UP } else { 1 };
+        let limit = self.options.warm_up * longer;
+        let limit_bytes = self.options.limit_bytes * u64::from(longer);
+        self.warm.push(task);
         let chunk = if self.kind == Kind::Kafka { WARM_CHUNK } else { WARM_NATIVE };
         let (started, mut bytes) = (Instant::now(), 0);
         loop {
-            let left = self.options.warm_up.saturating_sub(started.elapsed());
+            let left = limit.saturating_sub(started.elapsed());
             if left.is_zero() {
                 break;
             }
             let measured = self.run_once(task, topic, left.min(chunk))?;
             bytes += measured.moved.bytes;
             let share = measured.compiler_share.unwrap_or(0.0);
-            self.say(&format!("warming up, compilers take {:.0} %", share * 100.0));
+            let compilers =
+                measured.compiler_share.map(|s| format!(", compilers {:.0} %", s * 100.0));
+            self.say(&format!("warming up{}", compilers.unwrap_or_default()));
             let read_only = matches!(task, Task::Consume(_));
-            if share < WARM_SHARE || (bytes >= self.options.limit_bytes && !read_only) {
+            if share < WARM_SHARE || (bytes >= limit_bytes && !read_only) {
                 break;
             }
         }
@@ -229,13 +233,5 @@ impl<'a> Session<'a> {
 
     fn say(&self, what: &str) {
         eprintln!("  … {}: {what}", self.kind.name());
-    }
-}
-
-/// A load as far as warmth goes: `acks` makes no difference to it.
-fn any_acks(task: Task) -> Task {
-    match task {
-        Task::Produce(shape) => Task::Produce(Shape { acks: 1, ..shape }),
-        other => other,
     }
 }

@@ -105,7 +105,7 @@ impl Table {
             format!("| work | {} | aim |\n|---|{}\n", systems.join(" | "), "---|".repeat(columns));
         for work in works {
             let of_work: Vec<_> = self.rows.iter().filter(|row| row.work == work).collect();
-            let cells: Vec<_> = systems.iter().map(|system| cell(&of_work, system)).collect();
+            let cells: Vec<_> = systems.iter().map(|at| cell(&of_work, &systems, at)).collect();
             let aim = of_work.iter().find_map(|row| row.aim).unwrap_or("–");
             text.push_str(&format!("| {work} | {} | {aim} |\n", cells.join(" | ")));
         }
@@ -113,13 +113,12 @@ impl Table {
     }
 }
 
-fn cell(of_work: &[&Row], system: &str) -> String {
-    let Some(row) = of_work.iter().find(|row| row.system == system) else {
-        return "–".to_owned();
-    };
-    let first = of_work.iter().find(|row| row.system != GENERATOR).copied();
+fn cell(of_work: &[&Row], systems: &[&str], system: &str) -> String {
+    let row_of = |system: &str| of_work.iter().find(|row| row.system == system).copied();
+    let Some(row) = row_of(system) else { return "–".to_owned() };
+    let first = systems.iter().filter(|name| **name != GENERATOR).find_map(|name| row_of(name));
     let compared = first.filter(|first| {
-        row.system != GENERATOR && first.system != system && first.figures.iter().all(|f| *f > 0.0)
+        system != GENERATOR && first.system != system && first.figures.iter().all(|f| *f > 0.0)
     });
     row.cell(compared)
 }
@@ -156,6 +155,15 @@ mod tests {
             "| work | A | B | aim |\n|---|---|---|---|\n\
              | produce | 100 MB/s | 250 MB/s (2.50 ×) | ≥ 2 × |\n"
         );
+    }
+
+    #[test]
+    fn the_first_column_is_the_measure_even_where_it_ran_last() {
+        let other = |row: Row| Row { work: "other".to_owned(), ..row };
+        let (first, second) = (row("A", &[100.0], None), row("B", &[50.0], None));
+        let rows = vec![first.clone(), second.clone(), other(second), other(first)];
+        let line = "| other | 100 MB/s | 50.0 MB/s (0.50 ×) | – |\n";
+        assert!(Table { rows }.markdown().ends_with(line));
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use ottla_integration::bench::systems::{Durability, Kind};
+use ottla_integration::bench::plan::PHASES;
+use ottla_integration::bench::systems::Kind;
 use ottla_integration::bench::table::Table;
 use ottla_integration::bench::{Options, generator, session};
+use ottla_integration::process::ottla;
 
 /// Measures Apache Kafka and Ottla in turn on the same disk with the same load and prints a table.
 #[derive(Debug, Parser)]
@@ -18,7 +20,8 @@ struct Args {
     /// Seconds of each load.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Most seconds that each kind of load warms a system up, not counted; less where its just-in-time compilers rest.
+    /// Most seconds that each kind of load warms a system up (the first twice as long), not counted; less once its
+    /// just-in-time compilers rest.
     #[arg(long, default_value_t = 10.0)]
     warm_up: f64,
     /// Most GB of each load.
@@ -27,7 +30,7 @@ struct Args {
     /// Only these systems.
     #[arg(long, value_delimiter = ',', default_value = "kafka,one,apart,generator")]
     systems: Vec<String>,
-    /// Only these durabilities.
+    /// Only these durabilities; the rows of many partitions belong to `page-cache`.
     #[arg(long, value_delimiter = ',', default_value = "page-cache,fsync")]
     durability: Vec<String>,
     /// Only rows whose name contains this. A row of memory shows what the rows that ran before it left.
@@ -38,9 +41,14 @@ struct Args {
     json: Option<PathBuf>,
 }
 
-/// The systems by their names on the command line.
-const SYSTEMS: [(&str, Kind); 3] =
-    [("kafka", Kind::Kafka), ("one", Kind::OttlaOne), ("apart", Kind::OttlaApart)];
+/// The name of a system on the command line.
+fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Kafka => "kafka",
+        Kind::OttlaOne => "one",
+        Kind::OttlaApart => "apart",
+    }
+}
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
@@ -53,16 +61,19 @@ fn main() -> io::Result<()> {
     };
     let wanted = |name: &str| args.systems.iter().any(|wanted| wanted == name);
     let mut table = Table::default();
-    for durability in [Durability::PageCache, Durability::Fsync] {
-        if !args.durability.iter().any(|name| name.replace('-', " ") == durability.name()) {
-            continue;
-        }
-        for (_, kind) in SYSTEMS.iter().filter(|(name, _)| wanted(name)) {
-            session::run(&options, *kind, durability, &mut table)?;
+    // Built now, so that no start of a system waits for it.
+    eprintln!("  … building Ottla");
+    ottla();
+    for phase in PHASES {
+        let durability = phase.durability().name();
+        if args.durability.iter().any(|name| name.replace('-', " ") == durability) {
+            for kind in phase.order().into_iter().filter(|kind| wanted(name(*kind))) {
+                session::run(&options, kind, phase, &mut table)?;
+            }
         }
     }
     if wanted("generator") {
-        generator::run(&options, Durability::PageCache, &mut table)?;
+        generator::run(&options, &mut table)?;
     }
     println!("{}", table.markdown());
     if let Some(path) = &args.json {
