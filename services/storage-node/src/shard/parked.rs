@@ -55,14 +55,17 @@ pub(super) struct Parked {
 }
 
 impl Parked {
-    /// Parks a waiter, or gives it back when too many wait already.
+    /// Parks a waiter, or gives it back when too many wait already. A partition that is named twice counts once: a waiter is
+    /// listed at most once under each, so that it cannot be taken out twice.
     pub(super) fn park(
         &mut self,
         waiter: Waiter,
-        partitions: Vec<TopicPartition>,
+        mut partitions: Vec<TopicPartition>,
         missing: usize,
         deadline: Duration,
     ) -> Option<Waiter> {
+        partitions.sort_unstable();
+        partitions.dedup();
         if self.entries.len() >= self.sweep_at {
             self.sweep();
         }
@@ -188,6 +191,17 @@ mod tests {
         assert_eq!(parked.expire(Duration::from_millis(50)).len(), 1);
         assert_eq!(parked.partition_changed(partition(2)).len(), 1);
         assert!(parked.next_deadline().is_none());
+    }
+
+    #[test]
+    fn a_partition_that_is_named_twice_lets_its_waiter_go_once() {
+        let mut parked = Parked::default();
+        park(&mut parked, &[1, 2, 1], 100, 50);
+        assert!(parked.bytes_came(partition(1), 60).is_empty(), "60 bytes are not 120");
+        assert_eq!(parked.bytes_came(partition(1), 40).len(), 1);
+        park(&mut parked, &[3, 3], 1, 50);
+        assert_eq!(parked.partition_changed(partition(3)).len(), 1);
+        assert!(parked.by_partition.is_empty() && parked.deadlines.is_empty());
     }
 
     #[test]
