@@ -91,7 +91,9 @@ impl PartitionLog {
             paths.push(self.path(base, FileKind::Index));
             paths.push(self.path(base, FileKind::TimeIndex));
         }
-        if self.has_unsynced_names {
+        let has_unsynced_names = std::mem::take(&mut self.has_unsynced_names);
+        self.has_names_in_checkpoint = has_unsynced_names;
+        if has_unsynced_names {
             paths.push(self.dir.join(PARTITION_METADATA));
         }
         self.is_point_outdated = false;
@@ -107,13 +109,14 @@ impl PartitionLog {
             log_start: self.log_start,
             generation: self.generation,
             files: paths,
-            has_unsynced_names: std::mem::take(&mut self.has_unsynced_names),
+            has_unsynced_names,
             epochs,
         })
     }
 
     /// Takes note of a checkpoint that ran and whose recovery point was written.
     pub fn end_checkpoint(&mut self, checkpoint: &Checkpoint) {
+        self.has_names_in_checkpoint = false;
         if checkpoint.generation == self.generation {
             let end = checkpoint.end.min(self.end);
             self.recovery_point = self.recovery_point.max(end);

@@ -78,6 +78,7 @@ impl PartitionLog {
             recovery_point: start,
             epochs: EpochCache::default(),
             has_unsynced_names: false,
+            has_names_in_checkpoint: false,
             is_point_outdated: false,
             unsynced_indexes: None,
             is_failed: false,

@@ -8,6 +8,7 @@
 
 mod file;
 mod frame;
+mod kept;
 mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,8 @@ use ottla_types::{Offset, TopicPartition};
 
 pub(super) use file::JournalFile;
 pub(super) use frame::Frame;
-pub(super) use replay::{FrameRef, PartitionFrames};
+pub(super) use kept::{kept_journals, kept_name};
+pub(super) use replay::{FrameRef, PartitionFrames, ReadJournal};
 pub use replay::{JournalDamage, JournalReplay};
 
 use file::FILES_PER_JOURNAL;
@@ -31,6 +33,10 @@ use file::FILES_PER_JOURNAL;
 pub(super) const JOURNAL_DIR_PREFIX: &str = ".ottla-journal.";
 /// Smallest journal file: it holds the largest frame that is journaled, twice.
 pub(super) const MIN_FILE_BYTES: u64 = 1 << 20;
+
+/// Once so many bytes were synced past the journal, it is told of them even if no frame needs a round: else damage to them would
+/// pass for a write that a crash lost.
+const MARKED_BYTES_MOST: u64 = 16 << 20;
 
 /// How large a journal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +91,8 @@ pub struct Journal {
     partitions: BTreeSet<TopicPartition>,
     /// Ends up to which segments were synced past the journal; written with the next round.
     marks: BTreeMap<TopicPartition, Offset>,
+    /// Bytes that were synced past the journal since the last round.
+    marked_bytes: u64,
     round: u64,
     is_failed: bool,
 }
@@ -112,6 +120,7 @@ impl Journal {
             retired: None,
             partitions: BTreeSet::new(),
             marks: BTreeMap::new(),
+            marked_bytes: 0,
             round: 0,
             is_failed: false,
         })
@@ -183,9 +192,15 @@ impl Journal {
         self.files[self.current].capacity().saturating_sub(marks as u64)
     }
 
-    /// Notes that a partition's segments are synced up to `end`, without a frame of its batches.
-    pub(super) fn mark_synced(&mut self, partition: TopicPartition, end: Offset) {
+    /// Notes that a partition's segments are synced up to `end`, without a frame of its last `bytes`.
+    pub(super) fn mark_synced(&mut self, partition: TopicPartition, end: Offset, bytes: u64) {
         self.marks.insert(partition, end);
+        self.marked_bytes += bytes;
+    }
+
+    /// Whether the notes must not wait for the next frame.
+    pub(super) fn has_many_marks(&self) -> bool {
+        self.marked_bytes >= MARKED_BYTES_MOST
     }
 
     /// Writes frames as one round, and syncs it.
@@ -210,6 +225,7 @@ impl Journal {
         }
         self.partitions.extend(frames.iter().map(Frame::partition));
         self.marks.clear();
+        self.marked_bytes = 0;
         Ok(())
     }
 

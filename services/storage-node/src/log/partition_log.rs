@@ -36,6 +36,8 @@ pub struct PartitionLog {
     pub(super) epochs: EpochCache,
     /// Names were made in the folder since it was last synced.
     pub(super) has_unsynced_names: bool,
+    /// A checkpoint that runs has names to sync: they are not durable before it ended.
+    pub(super) has_names_in_checkpoint: bool,
     /// The written recovery point may be above the end, after a cut: it must be written anew before the journal's frame
     /// that tells of the cut is void.
     pub(super) is_point_outdated: bool,

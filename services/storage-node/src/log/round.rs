@@ -208,8 +208,11 @@ impl Round {
                 && !std::mem::replace(&mut part.is_synced, true)
             {
                 sync.run(disk)?;
-                journal.mark_synced(partition, part.end);
+                journal.mark_synced(partition, part.end, part.bytes);
             }
+        }
+        if self.entries.is_empty() && journal.has_many_marks() {
+            journal.commit(Vec::new())?;
         }
         while !self.entries.is_empty() {
             let count = self.fitting(journal.round_capacity());
@@ -274,7 +277,7 @@ fn direct_sync(log: &PartitionLog, files: &mut Files) -> io::Result<DirectSync> 
         }
     }
     let mut dirs = Vec::new();
-    if log.has_unsynced_names {
+    if log.has_unsynced_names || log.has_names_in_checkpoint {
         let metadata = log.dir.join(PARTITION_METADATA);
         let file = files.disk().open(&metadata, OpenMode::ReadWrite)?;
         open.push((metadata, file));

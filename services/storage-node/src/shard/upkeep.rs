@@ -138,7 +138,10 @@ impl Shard {
             return;
         }
         let is_final = self.upkeep.is_closing;
-        let generation = self.journal.retired().map(|retired| retired.generation);
+        let retired = self.journal.retired().cloned();
+        let generation = retired.as_ref().map(|retired| retired.generation);
+        let is_journaled =
+            |id: TopicPartition| retired.as_ref().is_some_and(|file| file.partitions.contains(&id));
         let mut checkpoints = Vec::new();
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {
@@ -146,7 +149,8 @@ impl Shard {
             let log = &mut partition.log;
             let is_wanted =
                 if is_final { log.wants_final_checkpoint() } else { log.wants_checkpoint() };
-            if log.is_failed() || !is_wanted {
+            // A failed log takes no more, but what the journal holds of it must be in its segments before the file is freed.
+            if !is_wanted || (log.is_failed() && !is_journaled(id)) {
                 continue;
             }
             partition.unflushed_records = 0;

@@ -56,7 +56,8 @@ fn append_three_large_batches(machine: &mut Machine, number: usize) {
         placed(builder.build(), base, 1)
     };
     let log = &mut machine.logs[number];
-    let batches = (0..3).map(large).collect();
+    let end = log.end().0;
+    let batches = (end..end + 3).map(large).collect();
     round.append(log, &mut machine.files, batches, TimestampMs(1)).unwrap();
     machine.commit(&mut round).unwrap();
 }
@@ -137,6 +138,18 @@ fn the_zeros_of_a_batchs_last_sector_are_a_lost_write_too() {
         write(file, &vec![0; last as usize], batch.end - last);
     });
     assert_eq!(machine.logs[0].end(), Offset(1));
+}
+
+#[test]
+fn damage_to_what_was_synced_past_the_journal_is_not_taken_for_a_lost_write() {
+    let mut machine = Machine::new(1, 1, LogConfig::default());
+    // No frame ever needs a round of the journal.
+    (0..120).for_each(|_| append_three_large_batches(&mut machine, 0));
+    let file = machine.disk.open(&machine.path(0, FIRST), OpenMode::ReadWrite).unwrap();
+    write(&*file, &[0; 512], 1 << 20);
+    drop(file);
+    let reason = &corrupt_of(&machine.restart()).reason.clone();
+    assert!(reason.contains("were promised"), "{reason}");
 }
 
 #[test]

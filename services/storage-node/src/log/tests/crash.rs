@@ -169,6 +169,20 @@ fn large_appends_sync_their_segment_and_survive_a_crash() {
 }
 
 #[test]
+fn a_direct_sync_does_not_count_on_a_checkpoint_that_runs() {
+    for seed in 0..40 {
+        let mut machine = Machine::new(seed, 1, LogConfig::default());
+        machine.round(&[0], 1).unwrap();
+        // It has taken on to sync the names of a new log, and has not begun.
+        let pending = machine.logs[0].begin_checkpoint(&mut machine.files).unwrap();
+        machine.round(&[0], 6000).unwrap();
+        drop(pending);
+        let mut machine = machine.crash();
+        machine.assert_holds(0, 0, 6001);
+    }
+}
+
+#[test]
 fn a_clean_stop_needs_no_recovery_and_loses_nothing() {
     for seed in 0..20 {
         let mut machine = Machine::new(seed, 2, small());

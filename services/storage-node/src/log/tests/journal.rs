@@ -115,6 +115,26 @@ fn damage_in_the_last_round_is_a_torn_tail() {
 }
 
 #[test]
+fn damage_in_the_last_round_is_told_once_the_next_file_has_rounds() {
+    let mut machine = Machine::new(1, 1, small());
+    (0..4).for_each(|_| machine.round(&[0], 2).unwrap());
+    machine.journal.rotate().unwrap();
+    machine.round(&[0], 2).unwrap();
+    assert_eq!(read(&machine).damage(), []);
+    let path = machine.journal.dir().join("0.journal");
+    for byte in [40, 5] {
+        // In the round's frame, then in its header.
+        let place = (8192 + 4 * 4096 + byte) * 8;
+        machine.disk.flip_bit(&path, place).unwrap();
+        let replay = read(&machine);
+        assert_eq!(replay.damage().len(), 1, "byte {byte}: {:?}", replay.damage());
+        machine.disk.flip_bit(&path, place).unwrap();
+    }
+    machine.disk.flip_bit(&path, (8192 + 4 * 4096 + 5) * 8).unwrap();
+    assert_eq!(machine.restart().quarantined.len(), 1);
+}
+
+#[test]
 fn a_lost_file_header_is_told() {
     let mut machine = Machine::new(1, 1, small());
     machine.round(&[0], 2).unwrap();
