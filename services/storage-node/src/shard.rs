@@ -94,6 +94,8 @@ pub(crate) struct ShardParts {
     pub(crate) journal_bytes: u64,
     pub(crate) recovery_points: Arc<RecoveryPoints>,
     pub(crate) partitions: Vec<Partition>,
+    /// Folders that are not served.
+    pub(crate) quarantined: BTreeMap<TopicPartition, PathBuf>,
     /// Folders of partitions that were deleted in an earlier life.
     pub(crate) deleted: Vec<PathBuf>,
     pub(crate) periods: upkeep::Periods,
@@ -113,6 +115,8 @@ pub(super) struct Shard {
     round_bytes: usize,
     recovery_points: Arc<RecoveryPoints>,
     partitions: BTreeMap<TopicPartition, Partition>,
+    /// Folders that are not served; they go when their topics do.
+    quarantined: BTreeMap<TopicPartition, PathBuf>,
     produces: Produces,
     parked: Parked,
     upkeep: Upkeep,
@@ -155,6 +159,7 @@ impl Shard {
             round_bytes: round_bytes.unwrap_or(ROUND_BYTES).min(ROUND_BYTES),
             recovery_points: parts.recovery_points,
             partitions,
+            quarantined: parts.quarantined,
             produces: Produces::new(),
             parked: Parked::default(),
             upkeep,

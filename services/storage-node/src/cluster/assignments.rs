@@ -117,6 +117,9 @@ impl Assignments {
                 removed.entry(place.shard).or_default().push(id);
             }
         }
+        for (id, place) in self.places.take_quarantined(&is_deleted) {
+            removed.entry(place.shard).or_default().push(id);
+        }
         removed
     }
 

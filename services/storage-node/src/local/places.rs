@@ -2,7 +2,7 @@
 //!
 //! Invariant: a partition is at one place from its first assignment to its removal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ottla_types::TopicPartition;
@@ -20,8 +20,8 @@ pub(crate) struct Place {
 #[derive(Default)]
 pub(crate) struct Places {
     places: RwLock<BTreeMap<TopicPartition, Place>>,
-    /// Partitions whose files are corrupt: they are not served, and not made anew (R16).
-    quarantined: RwLock<BTreeSet<TopicPartition>>,
+    /// Partitions whose files are corrupt, and who looks after the folder: they are not served, and not made anew (R16).
+    quarantined: RwLock<BTreeMap<TopicPartition, Place>>,
 }
 
 impl Places {
@@ -42,12 +42,24 @@ impl Places {
         self.places.write().unwrap_or_else(PoisonError::into_inner).remove(&id)
     }
 
-    pub(crate) fn quarantine(&self, id: TopicPartition) {
-        self.quarantined.write().unwrap_or_else(PoisonError::into_inner).insert(id);
+    pub(crate) fn quarantine(&self, id: TopicPartition, place: Place) {
+        self.quarantined.write().unwrap_or_else(PoisonError::into_inner).insert(id, place);
+    }
+
+    /// Forgets quarantined partitions of which this holds, and answers where they were.
+    pub(crate) fn take_quarantined(
+        &self,
+        is_gone: impl Fn(&TopicPartition) -> bool,
+    ) -> Vec<(TopicPartition, Place)> {
+        let mut quarantined = self.quarantined.write().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<_> =
+            quarantined.iter().filter(|(id, _)| is_gone(id)).map(|(id, at)| (*id, *at)).collect();
+        quarantined.retain(|id, _| !is_gone(id));
+        gone
     }
 
     pub(crate) fn is_quarantined(&self, id: TopicPartition) -> bool {
-        self.quarantined.read().unwrap_or_else(PoisonError::into_inner).contains(&id)
+        self.quarantined.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }
 
     /// The sound directory with the fewest partitions; the first if none is sound.

@@ -1,10 +1,11 @@
 //! Opening the logs of a log directory after any kind of stop.
 //!
 //! Invariant: what was promised to be durable is there afterwards, or the partition is quarantined with the file and the
-//! position that are to blame, its files untouched (R16). Only a torn tail is cut, and only above what was promised. What
+//! position that are to blame, its files untouched (R16), until a person has put it in order. Only a torn tail is cut, and only above what was promised. What
 //! recovery changed is synced before the journals may be started anew.
 
 mod open;
+mod quarantine;
 mod segments;
 mod start;
 mod tail;
@@ -30,6 +31,8 @@ use super::recovery_points::{RecoveryPoints, RecoveryPointsError};
 use super::text_file;
 
 pub use open::{OpenError, OpenInput};
+
+use quarantine::Memory;
 
 /// Descriptors that one thread of recovery holds at a time.
 const MAX_OPEN_FILES: usize = 64;
@@ -103,6 +106,7 @@ pub struct FoundLogDir {
     log_dir: PathBuf,
     is_clean: bool,
     replay: JournalReplay,
+    memory: Memory,
     /// Names of the partitions' folders, and their topics'.
     partitions: Vec<(String, String)>,
     deleted: Vec<PathBuf>,
@@ -133,6 +137,7 @@ impl FoundLogDir {
         };
         let files = Files::new(Arc::clone(disk), MAX_OPEN_FILES);
         let io = |source| RecoverError::Io { path: log_dir.to_owned(), source };
+        let memory = Memory::read(&**disk, log_dir).map_err(io)?;
         make_lost_dirs(&files, log_dir, &replay).map_err(io)?;
         let (mut partitions, mut deleted) = (Vec::new(), Vec::new());
         for entry in disk.list(log_dir).map_err(io)?.into_iter().filter(|entry| entry.is_dir) {
@@ -144,7 +149,7 @@ impl FoundLogDir {
             }
         }
         let (disk, log_dir) = (Arc::clone(disk), log_dir.to_owned());
-        Ok(Self { disk, log_dir, is_clean, replay, partitions, deleted })
+        Ok(Self { disk, log_dir, is_clean, replay, memory, partitions, deleted })
     }
 
     /// How many partitions there are to open.
@@ -164,7 +169,9 @@ impl FoundLogDir {
         let all = self.partitions.iter().enumerate();
         for (place, (name, topic)) in all.skip(share).step_by(of.max(1)) {
             let (replay, is_clean) = (&self.replay, self.is_clean);
-            let input = OpenInput { points, replay, is_clean, config: &|id| config(topic, id) };
+            let remembered = self.memory.of(name);
+            let config = &|id| config(topic, id);
+            let input = OpenInput { points, replay, is_clean, remembered, config };
             let dir = self.log_dir.join(name);
             match PartitionLog::open(&mut files, &dir, &input) {
                 Ok(log) => opened.logs.push((place, log)),
@@ -176,10 +183,10 @@ impl FoundLogDir {
         opened
     }
 
-    /// Syncs what was repaired, and writes the recovery points. `shares` are all there are, in any order.
+    /// Syncs what was repaired, writes the recovery points, and makes quarantines last. `shares` are all there are, in any order.
     ///
     /// # Errors
-    /// [`RecoverError::Points`] or [`RecoverError::Sync`].
+    /// See [`RecoverError`].
     pub fn finish(
         &self,
         points: &RecoveryPoints,
@@ -195,6 +202,8 @@ impl FoundLogDir {
         sync_repaired(&mut Files::new(Arc::clone(&self.disk), MAX_OPEN_FILES), points, &mut logs)?;
         let dirs = logs.iter().map(PartitionLog::dir);
         points.keep_only(dirs.chain(quarantined.iter().map(|q| &*q.dir)))?;
+        let io = |source| RecoverError::Io { path: self.log_dir.clone(), source };
+        self.keep_quarantined(&logs, &quarantined).map_err(io)?;
         Ok(RecoveredLogDir { logs, quarantined, deleted })
     }
 }

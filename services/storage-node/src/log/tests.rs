@@ -5,6 +5,7 @@ mod crash;
 mod harness;
 mod journal;
 mod model;
+mod quarantine;
 mod reading;
 mod retention;
 mod truncate;

@@ -4,7 +4,6 @@
 //! its file and its fault, and does not keep the others from starting. What is found comes in the order of the folders' names, however
 //! many threads there are.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +13,7 @@ use futures::future::join_all;
 use ottla_partition::EpochStart;
 use ottla_partition::{LeaderEpochs, RecoveredState};
 use ottla_runtime::Seams;
-use ottla_runtime::seams::DirEntry;
-use ottla_types::{TimestampMs, TopicPartition, Uuid};
+use ottla_types::{TimestampMs, Uuid};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
@@ -52,8 +50,8 @@ pub(super) struct FoundDirectory {
     pub(super) path: PathBuf,
     pub(super) points: Arc<RecoveryPoints>,
     pub(super) partitions: Vec<FoundPartition>,
-    /// Partitions whose files are corrupt.
-    pub(super) quarantined: BTreeSet<TopicPartition>,
+    /// Partitions that cannot be served.
+    pub(super) quarantined: Vec<Quarantined>,
     /// Folders of deleted partitions.
     pub(super) deleted: Vec<PathBuf>,
 }
@@ -156,19 +154,21 @@ impl Recovery {
         opened: Vec<OpenedShare>,
     ) -> Result<(FoundDirectory, Vec<PartitionLog>), RecoveryFault> {
         let recovered = found.finish(&points, opened).map_err(|e| self.fault(e))?;
-        let (mut quarantined, mut deleted) = (BTreeSet::new(), recovered.deleted);
-        for broken in &recovered.quarantined {
-            let dismissed = dismiss_unborn(&self.seams, broken).map_err(|e| self.fault(e))?;
+        let (mut quarantined, mut deleted) = (Vec::new(), recovered.deleted);
+        for broken in recovered.quarantined {
+            let dismissed = dismiss_unborn(&self.seams, &broken).map_err(|e| self.fault(e))?;
             if let Some(renamed) = dismissed {
                 deleted.push(renamed);
                 continue;
             }
             error!(
                 path = %broken.dir.display(),
-                "this partition is not served: {}; restore its folder from a replica or a copy, or delete the topic",
-                broken.error
+                "this partition is not served: {}; stop the node and put a copy in the place of its folder, or remove {} and have \
+                 what is sound served and the rest cut at the next start, or delete the topic",
+                broken.error,
+                broken.mark().display()
             );
-            quarantined.extend(broken.partition);
+            quarantined.push(broken);
         }
         let (path, partitions) = (self.path.clone(), Vec::new());
         let directory = FoundDirectory { path, points, partitions, quarantined, deleted };
@@ -202,10 +202,9 @@ impl Recovery {
 /// A crash in the middle of making a partition leaves a folder that holds no record and does not say whose it is: it goes, and is
 /// made anew when the metadata ask for it.
 fn dismiss_unborn(seams: &Seams, broken: &Quarantined) -> io::Result<Option<PathBuf>> {
-    let holds_records = |entry: &DirEntry| entry.name.ends_with(".log") && entry.len > 0;
     let name = broken.dir.file_name().unwrap_or_default().to_string_lossy();
     let Some((topic, partition)) = parse_partition_dir_name(&name) else { return Ok(None) };
-    if broken.partition.is_some() || seams.disk.list(&broken.dir)?.iter().any(holds_records) {
+    if !broken.is_unborn(&*seams.disk)? {
         return Ok(None);
     }
     let unique = Uuid::from_random(seams.rng.next_u128());
@@ -239,6 +238,7 @@ fn with_state(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_partition_is_in_one_share_and_no_thread_is_idle() {

@@ -13,7 +13,7 @@ use ottla_metadata::Image;
 use ottla_partition::{Durability, Replica, ReplicaConfig, TimestampPolicy};
 use ottla_runtime::Seams;
 use ottla_runtime::seams::{Disk, TaskHandle};
-use ottla_types::TopicPartition;
+use ottla_types::{PartitionIndex, TopicId, TopicPartition};
 use tracing::{error, warn};
 
 use super::StartError;
@@ -21,7 +21,10 @@ use super::recover::{FoundDirectory, FoundPartition};
 use crate::config::StorageConfig;
 use crate::directory::DirectoryError;
 use crate::local::{Places, shard_of};
-use crate::log::{Files, Journal, JournalConfig, JournalError};
+use crate::log::{
+    Files, Journal, JournalConfig, JournalError, Quarantined, RecoveryPoints,
+    parse_partition_dir_name,
+};
 use crate::mutant::Mutation;
 use crate::shard::failures::Failures;
 use crate::shard::message::Message;
@@ -60,13 +63,16 @@ impl Shards {
         config: &StorageConfig,
         seams: &Seams,
         image: &Image,
-        (dir, found): (usize, FoundDirectory),
+        (dir, mut found): (usize, FoundDirectory),
     ) -> Result<(), StartError> {
-        let failed = |source| DirectoryError::Io { path: found.path.clone(), source };
+        let path = found.path.clone();
+        let failed = |source| DirectoryError::Io { path: path.clone(), source };
         let mut by_shard: BTreeMap<usize, Vec<Partition>> = BTreeMap::new();
-        for partition in found.partitions {
+        for partition in std::mem::take(&mut found.partitions) {
             let id = partition.log.id();
             if !is_held(config, image, id) || self.places.get(id).is_some() {
+                // Its name may be another topic's soon.
+                found.points.forget(partition.log.topic(), id);
                 r17_set_aside(&*seams.disk, partition.log.dir()).map_err(failed)?;
                 continue;
             }
@@ -74,9 +80,8 @@ impl Shards {
             self.places.set(id, place);
             by_shard.entry(place.shard).or_default().push(begin(config, partition));
         }
-        for id in found.quarantined {
-            self.places.quarantine(id);
-        }
+        let mut quarantined =
+            self.place_quarantined(config, seams, image, (dir, &found)).map_err(failed)?;
         for within in 0..self.per_dir {
             let shard = dir * self.per_dir + within;
             let partitions = by_shard.remove(&shard).unwrap_or_default();
@@ -92,6 +97,7 @@ impl Shards {
                 journal_bytes: config.sizes.journal_bytes,
                 recovery_points: Arc::clone(&found.points),
                 partitions,
+                quarantined: quarantined.remove(&shard).unwrap_or_default(),
                 deleted,
                 periods: periods(config),
                 failures: Arc::clone(&self.failures),
@@ -104,6 +110,43 @@ impl Shards {
         }
         Journal::remove_above(&*seams.disk, &found.path, self.per_dir).map_err(failed)?;
         Ok(())
+    }
+
+    /// The quarantined folders by the shards that look after them; those that the cluster does not know are set aside.
+    fn place_quarantined(
+        &self,
+        config: &StorageConfig,
+        seams: &Seams,
+        image: &Image,
+        (dir, found): (usize, &FoundDirectory),
+    ) -> std::io::Result<BTreeMap<usize, BTreeMap<TopicPartition, PathBuf>>> {
+        let mut by_shard: BTreeMap<usize, BTreeMap<_, _>> = BTreeMap::new();
+        for broken in &found.quarantined {
+            let Some(id) = self.held_id(config, image, broken) else {
+                forget(&found.points, broken);
+                r17_set_aside(&*seams.disk, &broken.dir)?;
+                continue;
+            };
+            let place = shard_of(id, dir, self.per_dir);
+            self.places.quarantine(id, place);
+            by_shard.entry(place.shard).or_default().insert(id, broken.dir.clone());
+        }
+        Ok(by_shard)
+    }
+
+    /// Whose a quarantined folder is, if this node holds it: by its metadata, else by its name.
+    fn held_id(
+        &self,
+        config: &StorageConfig,
+        image: &Image,
+        broken: &Quarantined,
+    ) -> Option<TopicPartition> {
+        let by_name = || {
+            let (topic, partition) = name_of(broken)?;
+            Some(TopicPartition { topic: image.topic_by_name(topic)?.id, partition })
+        };
+        let id = broken.partition.or_else(by_name)?;
+        (is_held(config, image, id) && self.places.get(id).is_none()).then_some(id)
     }
 
     pub(super) fn handles(&self) -> Vec<ShardHandle> {
@@ -144,6 +187,19 @@ async fn ended(shard: usize, task: TaskHandle, failures: Arc<Failures>) {
 fn is_held(config: &StorageConfig, image: &Image, id: TopicPartition) -> bool {
     let partition = image.partition(id.topic, id.partition);
     partition.is_some_and(|partition| partition.replicas.contains(&config.node))
+}
+
+/// Topic and partition that a quarantined folder is named after.
+fn name_of(broken: &Quarantined) -> Option<(&str, PartitionIndex)> {
+    parse_partition_dir_name(broken.dir.file_name()?.to_str()?)
+}
+
+/// The name of a folder that is set aside may be another topic's soon.
+fn forget(points: &RecoveryPoints, broken: &Quarantined) {
+    if let Some((topic, partition)) = name_of(broken) {
+        let unknown = TopicPartition { topic: TopicId::default(), partition };
+        points.forget(topic, broken.partition.unwrap_or(unknown));
+    }
 }
 
 /// R17. Renames a folder that the cluster does not know; it is kept until a person removes it.

@@ -5,6 +5,7 @@ mod crash;
 mod deletion;
 mod node;
 mod produce;
+mod quarantine;
 mod read;
 mod startup;
 mod tracing;

@@ -3,6 +3,7 @@
 //! Invariant: a partition serves only once its creation is part of a durable round; what goes is renamed before anything of it is
 //! removed (R17). Roles are taken from the final image (R15).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use ottla_api::storage::LogDirectoryPartition;
@@ -12,12 +13,12 @@ use ottla_types::{ErrorCode, Offset, TopicPartition, Uuid};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
-use super::Shard;
 use super::message::AssignJob;
 use super::partition::Partition;
 use super::round::RoundWork;
 use super::topic_settings::TopicSettings;
-use crate::log::PartitionLog;
+use super::{LEFTOVER_DELAY, Shard};
+use crate::log::{PartitionLog, deleted_dir_name, parse_partition_dir_name};
 
 impl Shard {
     /// Acts on partitions as the newest image has them; `done` is told once the round is durable.
@@ -121,6 +122,9 @@ impl Shard {
                 let waiters = self.parked.partition_changed(*id);
                 self.wake(waiters);
             }
+            if let Some(dir) = self.quarantined.remove(id) {
+                self.dismiss_quarantined(*id, &dir);
+            }
         }
         round.assigned.push(done);
     }
@@ -148,6 +152,22 @@ impl Shard {
             Err(kept) => error!(topic, partition = %index, "not renamed: {}", kept.1),
         }
         self.recovery_points.forget(&topic, id);
+    }
+
+    /// R17 for a folder that was never opened. The topic is gone, and with it how long to wait: as long as for what an earlier life left.
+    fn dismiss_quarantined(&mut self, id: TopicPartition, dir: &Path) {
+        let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((topic, index)) = parse_partition_dir_name(name) else { return };
+        let unique = Uuid::from_random(self.seams.rng.next_u128());
+        let to = dir.with_file_name(deleted_dir_name(topic, index, unique));
+        match self.seams.disk.rename(dir, &to) {
+            Ok(()) => {
+                info!(topic, partition = %index, "deleted; it was in quarantine");
+                self.upkeep.remove_later(to, self.seams.clock.monotonic() + LEFTOVER_DELAY);
+            }
+            Err(cause) => error!(path = %dir.display(), "not renamed: {cause}"),
+        }
+        self.recovery_points.forget(topic, id);
     }
 
     /// What this shard holds.

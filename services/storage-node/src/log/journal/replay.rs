@@ -3,7 +3,7 @@
 //! Invariant: only whole rounds of a file's own generation count, from its first one on. The last round of all may be
 //! torn (nobody was answered from it) and is left out; damage before that is reported, never skipped over in silence (R16).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use ottla_types::{Offset, TopicPartition};
 
 use super::JOURNAL_DIR_PREFIX;
 use super::file::{FILES_PER_JOURNAL, open_existing, path_of};
+use super::kept::is_kept_name;
 
 /// Batches in a journal file, not yet known to be in a segment.
 #[derive(Clone)]
@@ -74,10 +75,18 @@ pub struct JournalDamage {
     pub partition: Option<TopicPartition>,
 }
 
-/// All journals of a log directory, read.
+/// A journal that was read.
+pub(in crate::log) struct ReadJournal {
+    pub(in crate::log) dir: PathBuf,
+    /// Partitions that it names, in frames or in damage.
+    pub(in crate::log) partitions: BTreeSet<TopicPartition>,
+}
+
+/// All journals of a log directory, read; but for those that are kept for quarantined partitions.
 #[derive(Default)]
 pub struct JournalReplay {
     pub(in crate::log) partitions: BTreeMap<TopicPartition, PartitionFrames>,
+    journals: Vec<ReadJournal>,
     damage: Vec<JournalDamage>,
 }
 
@@ -89,14 +98,25 @@ impl JournalReplay {
     pub fn read(disk: &dyn Disk, log_dir: &Path) -> Result<Self, (PathBuf, io::Error)> {
         let mut replay = Self::default();
         let entries = disk.list(log_dir).map_err(|error| (log_dir.to_owned(), error))?;
-        for entry in entries
-            .iter()
-            .filter(|entry| entry.is_dir && entry.name.starts_with(JOURNAL_DIR_PREFIX))
-        {
+        for entry in entries.iter().filter(|entry| {
+            entry.is_dir && entry.name.starts_with(JOURNAL_DIR_PREFIX) && !is_kept_name(&entry.name)
+        }) {
             let dir = log_dir.join(&entry.name);
             replay.read_journal(disk, &dir).map_err(|error| (dir, error))?;
         }
         Ok(replay)
+    }
+
+    /// Reads one journal.
+    pub(in crate::log) fn read_one(disk: &dyn Disk, dir: &Path) -> io::Result<Self> {
+        let mut replay = Self::default();
+        replay.read_journal(disk, dir)?;
+        Ok(replay)
+    }
+
+    /// The journals that were read.
+    pub(in crate::log) fn journals(&self) -> &[ReadJournal] {
+        &self.journals
     }
 
     /// Places that were promised and cannot be read. Recovery quarantines the partitions that they name; one that names
@@ -107,13 +127,25 @@ impl JournalReplay {
 
     /// The damage that keeps a partition from being opened.
     pub(in crate::log) fn damage_of(&self, partition: TopicPartition) -> Option<&JournalDamage> {
-        let has_frames = self.partitions.contains_key(&partition);
-        self.damage
-            .iter()
-            .find(|damage| damage.partition.map_or(has_frames, |named| named == partition))
+        let has_frames = |damage: &JournalDamage| {
+            let names = |journal: &ReadJournal| {
+                damage.path.starts_with(&journal.dir) && journal.partitions.contains(&partition)
+            };
+            self.journals.iter().any(names)
+        };
+        self.damage.iter().find(|damage| {
+            damage.partition.map_or_else(|| has_frames(damage), |named| named == partition)
+        })
+    }
+
+    fn note(&mut self, partition: TopicPartition) {
+        if let Some(journal) = self.journals.last_mut() {
+            journal.partitions.insert(partition);
+        }
     }
 
     fn read_journal(&mut self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        self.journals.push(ReadJournal { dir: dir.to_owned(), partitions: BTreeSet::new() });
         let mut found = Vec::new();
         for number in 0..FILES_PER_JOURNAL {
             let path = path_of(dir, number);
@@ -126,14 +158,27 @@ impl JournalReplay {
             }
         }
         found.sort_by_key(|(header, _, _)| header.generation);
-        for (header, path, file) in found {
+        let mut reader = |(header, path, file): (FileHeader, PathBuf, Arc<dyn DiskFile>),
+                          next_round| {
             let len = file.len()?;
-            FileReader { replay: self, file, path, header, len, last_round: None }.read()?;
+            let replay = &mut *self;
+            let reader =
+                FileReader { replay, file, path, header, len, last_round: None, next_round };
+            reader.read()
+        };
+        let mut found = found.into_iter().peekable();
+        while let Some(one) = found.next() {
+            let next_round = match found.peek() {
+                Some((header, _, file)) => first_round(&**file, header)?,
+                None => None,
+            };
+            reader(one, next_round)?;
         }
         Ok(())
     }
 
     fn apply(&mut self, header: &FrameHeader, frame: FrameRef, payload: &[u8]) {
+        self.note(header.partition);
         let partition = self.partitions.entry(header.partition).or_default();
         match header.kind {
             FrameKind::Batches => {
@@ -158,6 +203,30 @@ struct FileReader<'r> {
     header: FileHeader,
     len: u64,
     last_round: Option<u64>,
+    /// The first round of the file that was used next: when it was written, every round of this one had been synced.
+    next_round: Option<u64>,
+}
+
+/// The number of a file's first round, if it has one of its own generation.
+fn first_round(file: &dyn DiskFile, of: &FileHeader) -> io::Result<Option<u64>> {
+    let Some(header) = round_header_at(file, of, FIRST_ROUND_AT)? else { return Ok(None) };
+    Ok((header.generation == of.generation).then_some(header.round))
+}
+
+/// The header of a round, if a whole one begins here.
+fn round_header_at(
+    file: &dyn DiskFile,
+    of: &FileHeader,
+    position: u64,
+) -> io::Result<Option<RoundHeader>> {
+    let len = file.len()?;
+    if position + ROUND_HEADER_BYTES as u64 > len {
+        return Ok(None);
+    }
+    let mut bytes = [0; ROUND_HEADER_BYTES];
+    file.read_exact_at(&mut bytes, position)?;
+    let header = RoundHeader::decode(&bytes, of.salt).ok();
+    Ok(header.filter(|header| position + header.size_bytes() <= len))
 }
 
 /// Why a round does not count.
@@ -176,7 +245,7 @@ impl FileReader<'_> {
             let next = position + header.size_bytes();
             if read.bad.is_empty() {
                 read.frames.iter().for_each(|frame| self.apply(frame, &body));
-            } else if self.later_round(next, header.round)?.is_none() {
+            } else if self.next_round.is_none() && self.later_round(next, header.round)?.is_none() {
                 // Torn: what comes before the first bad frame is whole, and may count or not.
                 read.frames[..read.before_bad].iter().for_each(|frame| self.apply(frame, &body));
                 return Ok(());
@@ -191,12 +260,18 @@ impl FileReader<'_> {
         if let Some(found) = self.later_round(position, self.last_round.unwrap_or(0))? {
             let reason = format!("a round is missing before the one at {found}");
             self.report(BadFrame { position, reason, partition: None });
+        } else if let Some(next) = self.next_round
+            && self.last_round.is_some_and(|last| last + 1 < next)
+        {
+            let reason = format!("rounds are missing before round {next} of the file used next");
+            self.report(BadFrame { position, reason, partition: None });
         }
         Ok(())
     }
 
     fn report(&mut self, bad: BadFrame) {
         let BadFrame { position, reason, partition } = bad;
+        partition.into_iter().for_each(|named| self.replay.note(named));
         self.replay.damage.push(JournalDamage {
             path: self.path.clone(),
             position,
@@ -213,13 +288,7 @@ impl FileReader<'_> {
     }
 
     fn header_at(&self, position: u64) -> io::Result<Option<RoundHeader>> {
-        if position + ROUND_HEADER_BYTES as u64 > self.len {
-            return Ok(None);
-        }
-        let mut bytes = [0; ROUND_HEADER_BYTES];
-        self.file.read_exact_at(&mut bytes, position)?;
-        let header = RoundHeader::decode(&bytes, self.header.salt).ok();
-        Ok(header.filter(|header| position + header.size_bytes() <= self.len))
+        round_header_at(&*self.file, &self.header, position)
     }
 
     /// The place of a round of this generation or a newer one that was written after `round`, from `position` on.

@@ -1,6 +1,7 @@
 //! Opening one partition.
 //!
-//! Invariant: nothing in the folder is changed before it is known that the partition can be served.
+//! Invariant: nothing in the folder is changed before it is known that the partition can be served. A folder that is in
+//! quarantine is not looked at.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,10 @@ use ottla_log_format::checkpoint::{
     CheckpointError as TextError, read_epochs, read_partition_metadata,
 };
 use ottla_log_format::{PlacedBatch, batches};
-use ottla_runtime::seams::OpenMode;
 use ottla_types::{Offset, TimestampMs, TopicId, TopicPartition};
 
-use super::segments::{list_segments, segment_at};
+use super::quarantine::{Remembered, refuse_marked};
+use super::segments::{Folder, segment_at};
 use super::tail::{Tail, Walk};
 use crate::log::append::AppendError;
 use crate::log::config::LogConfig;
@@ -24,7 +25,6 @@ use crate::log::lookup::CorruptSegment;
 use crate::log::names::{FileKind, LEADER_EPOCHS, PARTITION_METADATA, parse_partition_dir_name};
 use crate::log::partition_log::PartitionLog;
 use crate::log::recovery_points::RecoveryPoints;
-use crate::log::segment::Segment;
 use crate::log::text_file;
 
 /// Why a partition cannot be opened.
@@ -44,6 +44,14 @@ pub enum OpenError {
     /// The journal is corrupt, and the partition's latest batches may have been there (R16).
     #[error(transparent)]
     Journal(#[from] JournalDamage),
+    /// An earlier start found it broken (R16).
+    #[error("quarantined by an earlier start: {reason}")]
+    Quarantined {
+        /// The file that says so.
+        path: PathBuf,
+        /// What that start found.
+        reason: String,
+    },
     /// Batches from the journal could not be appended again.
     #[error("cannot replay the journal: {0}")]
     Replay(#[from] AppendError),
@@ -72,8 +80,27 @@ pub struct OpenInput<'a> {
     pub replay: &'a JournalReplay,
     /// The clean-shutdown marker was there: files are as they were left.
     pub is_clean: bool,
+    /// What is known of the folder if it was in quarantine before this start.
+    pub remembered: Option<Remembered<'a>>,
     /// The configuration of a topic.
     pub config: &'a dyn Fn(TopicId) -> Arc<LogConfig>,
+}
+
+impl OpenInput<'_> {
+    /// Whether a person has put the log in order after a quarantine: what is sound in it is all that was promised.
+    fn is_put_in_order(&self, topic: TopicId) -> bool {
+        self.remembered.as_ref().is_some_and(|remembered| remembered.is_in_order(topic))
+    }
+
+    /// Whether the files are as a clean stop left them: it never touched those of a folder that was in quarantine.
+    fn is_left_clean(&self) -> bool {
+        self.is_clean && self.remembered.is_none()
+    }
+
+    fn frames(&self, id: TopicPartition) -> PartitionFrames {
+        let kept = || self.remembered.as_ref().map(|remembered| remembered.frames(id));
+        self.replay.partitions.get(&id).cloned().or_else(kept).unwrap_or_default()
+    }
 }
 
 impl PartitionLog {
@@ -89,6 +116,7 @@ impl PartitionLog {
     ) -> Result<Self, (Option<TopicPartition>, OpenError)> {
         let id = read_id(files, dir).map_err(|error| (None, error))?;
         files.forget_log(id);
+        refuse_marked(&**files.disk(), dir).map_err(|error| (Some(id), error))?;
         open_known(files, dir, id, input).map_err(|error| (Some(id), error))
     }
 }
@@ -113,33 +141,30 @@ fn open_known(
     if let Some(damage) = input.replay.damage_of(id) {
         return Err(damage.clone().into());
     }
-    let none = PartitionFrames::default();
-    let frames = input.replay.partitions.get(&id).unwrap_or(&none);
+    let frames = input.frames(id);
+    let is_put_in_order = input.is_put_in_order(id.topic);
     let mut log = PartitionLog::empty(dir.to_owned(), id, (input.config)(id.topic), Offset::ZERO);
-    let mut segments = list_segments(&**files.disk(), dir).map_err(OpenError::io(dir))?;
-    if segments.is_empty() {
-        // The name of an empty segment says where the log begins, once the journal is void.
-        let first = Segment::new(first_offset(frames), 0);
-        let path = log.path(first.base, FileKind::Log);
-        files.disk().open(&path, OpenMode::Create).map_err(OpenError::io(&path))?;
-        log.has_unsynced_names = true;
-        segments.push(first);
-    }
-    let base = segments[0].base;
+    let folder = Folder::look(&**files.disk(), dir, first_offset(&frames));
+    let folder = folder.map_err(OpenError::io(dir))?;
+    let base = folder.segments[0].base;
     let written = input.points.recovery_point(log.topic(), id.partition);
-    let recovery_point = frames.cut.map_or(written, |cut| written.min(cut)).max(base);
+    let known = if is_put_in_order { base } else { written };
+    let recovery_point = frames.cut.map_or(known, |cut| known.min(cut)).max(base);
     let start = input.points.log_start(log.topic(), id.partition);
     log.log_start = start.map_or(base, |start| start.max(base));
     log.epochs = read_epoch_file(files, dir)?;
-    log.segments = segments;
+    log.segments.clone_from(&folder.segments);
 
     // The segment that ends at the recovery point was the active one of that checkpoint: its indexes were not synced.
     let first = segment_at(&log.segments, recovery_point.plus(-1));
-    let walk = Walk { first, recovery_point, is_clean: input.is_clean };
+    let walk = Walk { first, recovery_point, is_clean: input.is_left_clean() };
     let tail = Tail::find(files, &log, walk)?;
     let durable_mark = frames.durable_mark.unwrap_or(Offset::ZERO).max(recovery_point);
     let plan = plan_replay(&frames.frames, &tail);
-    tail.check(files, &log, plan.end, durable_mark)?;
+    if !is_put_in_order {
+        tail.check(files, &log, plan.end, durable_mark)?;
+    }
+    folder.settle(files, &mut log)?;
     tail.settle(files, &mut log)?;
     log.recovery_point = recovery_point.min(log.end);
     for (frame, from) in plan.appends {
@@ -148,7 +173,7 @@ fn open_known(
     log.log_start = log.log_start.min(log.end);
     log.epochs.truncate_start(log.log_start);
     log.epochs.truncate_end(log.end);
-    log.recovery_point = if input.is_clean { log.end } else { log.recovery_point };
+    log.recovery_point = if walk.is_clean { log.end } else { log.recovery_point };
     (log.durable_end, log.noted_end) = (log.end, log.end);
     // What was made within the journal's time may have unsynced names. And a recovery point that a cut put out of date must
     // be written anew before the journal, which alone knows of the cut, is void.

@@ -73,7 +73,8 @@ impl Tail {
         let mut index = first;
         loop {
             let segment = log.segments[index];
-            let start = if index == first {
+            // An empty segment may have no file yet.
+            let start = if index == first && segment.size > 0 {
                 Start::before(files, log, segment, from)?
             } else {
                 Start::front(segment)
@@ -100,7 +101,12 @@ impl Tail {
         index: usize,
     ) -> Result<Option<Self>, OpenError> {
         let segment = log.segments[index];
-        let Some(start) = Start::last_entries(files, log, segment)? else { return Ok(None) };
+        let start = if segment.size > 0 {
+            Start::last_entries(files, log, segment)?
+        } else {
+            Some(Start::front(segment))
+        };
+        let Some(start) = start else { return Ok(None) };
         let mut epochs = log.epochs.clone();
         let mut walked = start.walked(segment);
         let mut sound =
