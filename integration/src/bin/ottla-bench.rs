@@ -20,7 +20,7 @@ struct Args {
     /// Seconds of each load.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Most seconds that each kind of load warms a system up (the first twice as long), not counted; less once its
+    /// Most seconds that each kind of load warms a system up (the first of a JVM thrice that), not counted; less once its
     /// just-in-time compilers rest.
     #[arg(long, default_value_t = 10.0)]
     warm_up: f64,
