@@ -51,6 +51,27 @@ async fn r17_what_the_metadata_do_not_know_is_renamed_and_kept() {
     drop(node);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn r17_a_folder_that_was_set_aside_leaves_nothing_to_the_next_topic_of_its_name() {
+    let world = World::new(35);
+    let node = world.start().await;
+    let old = topic_partition(world.topic(&node, "t", 1, &[]).await, 0);
+    for _ in 0..20 {
+        node.produce(Acks::All, old, batch(&world.seams, &["old"])).await;
+    }
+    assert!(node.handle.shutdown().await);
+    world.controller.lose_everything();
+    let node = world.start().await;
+    let new = topic_partition(world.topic(&node, "t", 1, &[]).await, 0);
+    node.produce(Acks::All, new, batch(&world.seams, &["new"])).await;
+    // Before its first checkpoint: the recovery point of the old one is not its own.
+    world.disk.kill_process();
+    node.abandon();
+    let node = world.start().await;
+    assert_eq!(node.values(new, 0).await, ["new"]);
+    node.abandon();
+}
+
 fn world_with_clock(seed: u64) -> (World, ManualClock) {
     let (disk, clock) = (SimDisk::new(seed), ManualClock::new());
     let seams =
