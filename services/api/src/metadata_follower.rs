@@ -3,9 +3,11 @@
 //!
 //! Invariant: the published image only moves forward, and a subscriber that is slow sees changes merged, never lost (R15): it gets
 //! the newest image with everything that was touched since it last asked. Bounded: what waits for a subscriber is a set of ids.
+//! An image of another cluster never takes the place of the one that is here (R17).
 //! Deliberately decides nothing, and does not know who registered or why.
 
 mod changes;
+mod cluster;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use tracing::{debug, error, info, warn};
 use crate::context::CallError;
 use crate::controller::{Controller, MetadataUpdate};
 use changes::{absorb, difference};
+use cluster::{OtherCluster, check_cluster};
 
 /// Pause before the stream is asked for again, at first.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +46,23 @@ struct Shared {
     image: watch::Sender<Arc<Image>>,
     stopped: watch::Sender<bool>,
     subscribers: Mutex<Vec<Weak<Mailbox>>>,
+}
+
+/// What became of an update.
+enum Taken {
+    /// It is published, or was no news.
+    Followed,
+    /// It does not fit this image: another stream must be asked for.
+    Misfit,
+    /// It is not about this cluster: others must be asked.
+    Refused(OtherCluster),
+}
+
+/// How a stream ended that did not break.
+enum Ended {
+    AfterNews,
+    WithoutNews,
+    Refused(OtherCluster),
 }
 
 /// What one subscriber has not seen yet.
@@ -184,19 +204,24 @@ impl Shared {
         });
     }
 
-    /// Takes one step; false: the stream does not fit this image, another must be asked for.
-    fn take(&self, update: MetadataUpdate) -> bool {
+    /// Takes one step.
+    fn take(&self, update: MetadataUpdate) -> Taken {
         let current = Arc::clone(&self.image.borrow());
+        if let Err(other) = check_cluster(&current, &update) {
+            return Taken::Refused(other);
+        }
         let (image, changes) = match update {
-            MetadataUpdate::Heartbeat(_) => return true,
-            MetadataUpdate::Snapshot(image) if image.offset < current.offset => return false,
+            MetadataUpdate::Heartbeat(_) => return Taken::Followed,
+            MetadataUpdate::Snapshot(image) if image.offset < current.offset => {
+                return Taken::Misfit;
+            }
             MetadataUpdate::Snapshot(image) => {
                 let changes = difference(&current, &image);
                 (image, changes)
             }
             MetadataUpdate::Events { first, events } => {
                 if first > current.offset.next() || first == MetadataOffset(0) {
-                    return false;
+                    return Taken::Misfit;
                 }
                 let known = current.offset.0 - (first.0 - 1);
                 let mut image = Image::clone(&current);
@@ -212,12 +237,12 @@ impl Shared {
                 "{mismatch}; this process stops following: restart it, and report this as a bug"
             );
             self.stopped.send_replace(true);
-            return false;
+            return Taken::Misfit;
         }
         if image.offset > current.offset {
             self.publish(image, &changes);
         }
-        true
+        Taken::Followed
     }
 }
 
@@ -225,8 +250,10 @@ async fn follow(shared: Arc<Shared>, controller: Arc<dyn Controller>, seams: Sea
     let mut pause = FIRST_PAUSE;
     loop {
         match follow_one_stream(&shared, &*controller).await {
-            Ok(true) => pause = FIRST_PAUSE,
-            Ok(false) => debug!("a metadata stream ended before it said anything"),
+            Ok(Ended::AfterNews) => pause = FIRST_PAUSE,
+            Ok(Ended::WithoutNews) => debug!("a metadata stream ended before it said anything"),
+            // Once per stream. Goes on trying: whoever answers may be replaced while this process runs.
+            Ok(Ended::Refused(other)) => error!("{other}"),
             // The first attempts of a cluster that starts together fail: that is no news.
             Err(error) if pause < LONGEST_PAUSE => debug!(%error, "no metadata yet"),
             Err(error) => warn!(%error, "the metadata cannot be followed; trying again"),
@@ -236,22 +263,25 @@ async fn follow(shared: Arc<Shared>, controller: Arc<dyn Controller>, seams: Sea
     }
 }
 
-/// Follows until the stream ends; whether it said anything.
+/// Follows until the stream ends, or cannot be followed.
 async fn follow_one_stream(
     shared: &Shared,
     controller: &dyn Controller,
-) -> Result<bool, CallError> {
+) -> Result<Ended, CallError> {
     let from = shared.image.borrow().offset;
     let mut updates = controller.watch_metadata(from).await?;
-    let mut said_anything = false;
+    let mut ended = Ended::WithoutNews;
     while let Some(update) = updates.next().await {
-        if !shared.take(update?) {
-            info!(%from, "the metadata stream does not follow what is here; asking again");
-            return Ok(said_anything);
+        match shared.take(update?) {
+            Taken::Followed => ended = Ended::AfterNews,
+            Taken::Misfit => {
+                info!(%from, "the metadata stream does not follow what is here; asking again");
+                return Ok(ended);
+            }
+            Taken::Refused(other) => return Ok(Ended::Refused(other)),
         }
-        said_anything = true;
     }
-    Ok(said_anything)
+    Ok(ended)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -147,3 +147,62 @@ async fn an_image_that_differs_from_the_controllers_ends_following() {
     assert!(subscription.next().await.is_none());
     assert_eq!(follower.wait_for(MetadataOffset(1)).await, Err(FollowerStopped));
 }
+
+/// An image of a cluster, or of none, with this many topics of its own, one event each.
+fn image_of(cluster: Option<&str>, topics: u128) -> Image {
+    let (mut image, mut changes) = (Image::default(), Changes::default());
+    for number in 1..=topics {
+        image.replay(&created(100 + number), &mut changes);
+    }
+    image.cluster_id = cluster.map(ClusterId::new);
+    image
+}
+
+#[tokio::test]
+async fn an_image_of_another_cluster_is_refused_and_nothing_is_told_of_it() {
+    let (follower, mut asks) = follower();
+    let mut subscription = follower.subscribe();
+    let (_, feed) = asks.recv().await.unwrap();
+    feed.send(events(1, vec![formatted(), created(1)])).await.unwrap();
+    subscription.next().await.unwrap();
+    let offers = [
+        MetadataUpdate::Snapshot(Arc::new(image_of(Some("other"), 9))),
+        MetadataUpdate::Snapshot(Arc::new(image_of(None, 9))),
+        MetadataUpdate::Events {
+            first: MetadataOffset(1),
+            events: vec![
+                Event::ClusterFormatted { cluster_id: ClusterId::new("other") },
+                created(7),
+                created(8),
+            ],
+        },
+    ];
+    let mut feed = feed;
+    for offer in offers {
+        feed.send(Ok(offer)).await.unwrap();
+        // It asks again, from where it is.
+        let asked = tokio::select! {
+            asked = asks.recv() => asked,
+            told = subscription.next() => panic!("told of {:?}", told.map(|(_, changes)| changes)),
+        };
+        let (from, next) = asked.unwrap();
+        assert_eq!((from, follower.offset()), (MetadataOffset(2), MetadataOffset(2)));
+        feed = next;
+    }
+    assert!(follower.image().topics.contains_key(&topic_id(1)));
+    // What its own cluster says next is followed, and is all that the subscriber hears.
+    feed.send(events(3, vec![created(2)])).await.unwrap();
+    let (_, changes) = subscription.next().await.unwrap();
+    assert_eq!(changes.topics.into_iter().collect::<Vec<_>>(), [topic_id(2)]);
+    assert!(changes.deleted_topics.is_empty());
+}
+
+#[test]
+fn the_refusal_names_both_clusters_and_the_cure() {
+    let own = image_of(Some("c"), 1);
+    let update = MetadataUpdate::Snapshot(Arc::new(image_of(Some("other"), 1)));
+    let text = check_cluster(&own, &update).unwrap_err().to_string();
+    assert!(text.contains("belong to cluster other, and this process to cluster c"), "{text}");
+    assert!(text.contains("controller.quorum.bootstrap.servers"), "{text}");
+    assert!(check_cluster(&Image::default(), &update).is_ok(), "an empty image follows any");
+}
