@@ -73,11 +73,12 @@ impl<T> Outbox<T> {
         Outgoing { outbox: Arc::clone(self), generation: state.generation }
     }
 
-    /// Ends the stream and gives what was not taken.
+    /// Ends the stream and gives what was not taken. What is pushed from now on waits for the next stream.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let (left, waiting) = {
             let mut state = self.lock();
             state.open = false;
+            state.generation += 1;
             (std::mem::take(&mut state.items), state.waiting.take())
         };
         if let Some(waiting) = waiting {
@@ -159,6 +160,9 @@ mod tests {
         assert_eq!(outbox.close(), [2]);
         assert_eq!(stream.next().now_or_never(), Some(None));
         assert_eq!(outbox.len(), 0);
+        outbox.push(3);
+        assert_eq!(stream.next().now_or_never(), Some(None), "a closed stream takes nothing");
+        assert_eq!(outbox.open().next().now_or_never(), Some(Some(3)));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! A storage node in another process, as [`Storage`]: two long-lived streams, one for short questions and one for records.
 //!
-//! Invariant: produce requests are sent in the order of their calls' first poll. A call whose stream breaks is answered
+//! Invariant: produce requests are sent in the order of their calls' first poll; one with `acks=0` is done when it is sent. A call whose stream breaks is answered
 //! [`CallError::Unreachable`]; what became of it is unknown, and it is never sent twice.
 //! Deliberately does not know which node leads what, and does not choose between nodes.
 
@@ -64,7 +64,8 @@ impl Storage for RemoteStorage {
         let bytes = request.partitions.iter().map(|partition| partition.records.len()).sum();
         if request.acks == Acks::None {
             let unanswered = taken_for_done(&request);
-            self.bulk.tell(&context, Request::Produce(request.into()), Cost::request(bytes))?;
+            let request = Request::Produce(request.into());
+            self.bulk.tell(&context, request, Cost::request(bytes)).await?;
             return Ok(unanswered);
         }
         let request = Request::Produce(request.into());

@@ -1,7 +1,8 @@
 //! One stream to one storage node: what is asked goes out in order, answers come back in any order.
 //!
-//! Invariant: a frame is put into the outbox under the same lock that enters its call, so no call is in flight on two
-//! connections; when a stream breaks, every call that was made on it is answered before the next connection is tried.
+//! Invariant: a call's id is put into the outbox under the same lock that enters it, so no call is in flight on two connections;
+//! when a stream breaks, every call that was made by then is answered before the next connection is tried. A call that is made
+//! between two connections waits for the next: were it refused, one made right after it could arrive without it.
 //! Deliberately does not know what the requests mean.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,10 +19,11 @@ use ottla_runtime::grpc::channel;
 use ottla_runtime::seams::{Clock, HostPort, TaskHandle};
 use ottla_runtime::telemetry::trace_parent_of;
 use ottla_types::NodeId;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::coop::unconstrained;
 use tonic::transport::Channel;
 
-use super::table::{Answer, Cost, Table};
+use super::table::{Answer, Cost, Reply, Table};
 use crate::backoff::Backoff;
 use crate::context::wire::{context_to_wire, failure_from_wire, unreachable};
 use crate::context::{CallError, RequestContext};
@@ -47,7 +49,12 @@ struct Shared {
     peer: String,
     opening: ExchangeOpening,
     table: Mutex<Table>,
-    outbox: Arc<Outbox<ExchangeRequest>>,
+    /// The ids of the calls that are to be sent.
+    outbox: Arc<Outbox<u64>>,
+    /// Held by the first that waits for room; the others queue for it, in their order.
+    turn: tokio::sync::Mutex<()>,
+    /// A call ended while somebody may have waited for its room.
+    room: Notify,
     clock: Arc<dyn Clock>,
 }
 
@@ -63,6 +70,8 @@ impl Link {
             opening: ExchangeOpening { to_node_id: node.0, traffic_class: class.into() },
             table: Mutex::default(),
             outbox: Arc::new(Outbox::new()),
+            turn: tokio::sync::Mutex::default(),
+            room: Notify::new(),
             clock: Arc::clone(&seams.clock),
         });
         let backoff = Backoff::new(seams, RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MOST);
@@ -79,7 +88,9 @@ impl Link {
         cost: Cost,
     ) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let id = self.shared.ask(context, request, cost, Some(reply))?;
+        let frame = frame(context, request)?;
+        let id = self.shared.try_enter(cost, frame, Reply::Answer(reply));
+        let id = id.map_err(|_| CallError::Overloaded(self.shared.peer.clone()))?;
         let _waiting = Waiting { shared: &self.shared, id };
         tokio::select! {
             biased;
@@ -93,14 +104,33 @@ impl Link {
         }
     }
 
-    /// Sends what nobody answers.
-    pub(super) fn tell(
+    /// Sends what nobody answers: waits for room, and until it is sent, so that its caller holds on to the memory till then. A
+    /// caller that goes away once there was room takes nothing back.
+    pub(super) async fn tell(
         &self,
         context: &RequestContext,
         request: Request,
         cost: Cost,
     ) -> Result<(), CallError> {
-        self.shared.ask(context, request, cost, None).map(drop)
+        if !cost.fits() {
+            return Err(CallError::Overloaded(self.shared.peer.clone()));
+        }
+        let frame = frame(context, request)?;
+        let mut entered = None;
+        let telling = async {
+            let (reply, sent) = oneshot::channel();
+            entered = Some(self.shared.enter_in_turn(cost, frame, Reply::Sent(reply)).await);
+            sent.await.unwrap_or(Err(CallError::Stopping))
+        };
+        tokio::select! {
+            biased;
+            told = telling => return told,
+            () = self.shared.clock.sleep(context.timeout) => {}
+        }
+        if let Some(id) = entered {
+            self.shared.end(id);
+        }
+        Err(CallError::TimedOut(context.timeout))
     }
 }
 
@@ -121,7 +151,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        drop(self.shared.table().end(self.id));
+        self.shared.end(self.id);
     }
 }
 
@@ -130,34 +160,52 @@ impl Shared {
         self.table.lock().expect("nothing panics while it holds this lock")
     }
 
-    fn ask(
+    /// Enters a call and queues it, or gives it back when there is no room.
+    fn try_enter(
         &self,
-        context: &RequestContext,
-        request: Request,
         cost: Cost,
-        reply: Option<oneshot::Sender<Answer>>,
-    ) -> Result<u64, CallError> {
-        if partitions(&request) > MAX_PARTITIONS_PER_REQUEST {
-            return Err(CallError::Malformed(TOO_MANY_PARTITIONS.to_owned()));
-        }
-        let context = context_to_wire(context, trace_parent_of(&context.span));
+        frame: ExchangeRequest,
+        reply: Reply,
+    ) -> Result<u64, Box<(ExchangeRequest, Reply)>> {
         let mut table = self.table();
-        if let Some(down) = &table.down {
-            return Err(down.clone());
+        if !table.has_room(cost) {
+            return Err(Box::new((frame, reply)));
         }
-        let Some(correlation_id) = table.enter(cost, reply) else {
-            return Err(CallError::Overloaded(self.peer.clone()));
-        };
-        self.outbox.push(ExchangeRequest {
-            correlation_id,
-            context: Some(context),
-            request: Some(request),
-        });
-        Ok(correlation_id)
+        let id = table.enter(cost, frame, reply);
+        self.outbox.push(id);
+        Ok(id)
+    }
+
+    /// Enters a call when there is room: at the first poll if there is, else after those that waited before.
+    async fn enter_in_turn(&self, cost: Cost, frame: ExchangeRequest, reply: Reply) -> u64 {
+        // Unconstrained: tokio's budget must not put the first poll off until after the next call's.
+        let _turn = unconstrained(self.turn.lock()).await;
+        let mut waiting = (frame, reply);
+        loop {
+            match self.try_enter(cost, waiting.0, waiting.1) {
+                Ok(id) => return id,
+                Err(refused) => waiting = *refused,
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Ends a call; whoever waits for room may try again.
+    fn end(&self, id: u64) -> Option<Reply> {
+        let reply = self.table().end(id);
+        self.room.notify_one();
+        reply
+    }
+
+    /// The frame of a call that is about to be sent, if it still should be.
+    fn send(&self, id: u64) -> Option<ExchangeRequest> {
+        let frame = self.table().send(id);
+        self.room.notify_one();
+        frame
     }
 
     fn answer(&self, response: ExchangeResponse) {
-        let Some(reply) = self.table().end(response.correlation_id) else { return };
+        let Some(Reply::Answer(reply)) = self.end(response.correlation_id) else { return };
         let answer = response.response.ok_or_else(|| {
             CallError::Malformed(
                 "the answer is of a kind that this version does not know".to_owned(),
@@ -167,16 +215,16 @@ impl Shared {
         _ = reply.send(answer);
     }
 
-    /// Answers every call with this error; new ones get it at once, until a connection is tried again.
+    /// Answers every call that was made by now with this error.
     fn answer_all(&self, error: &CallError) {
         let replies = {
             let mut table = self.table();
             drop(self.outbox.close());
-            table.down = Some(error.clone());
             table.end_all()
         };
+        self.room.notify_one();
         for reply in replies {
-            _ = reply.send(Err(error.clone()));
+            reply.fail(error.clone());
         }
     }
 }
@@ -189,7 +237,6 @@ async fn drive(shared: Arc<Shared>, channel: Channel, mut backoff: Backoff) {
         tracing::debug!(%error, "the stream ended");
         shared.answer_all(&error);
         backoff.pause().await;
-        shared.table().down = None;
     }
 }
 
@@ -201,10 +248,7 @@ async fn exchange(shared: &Arc<Shared>, channel: Channel, backoff: &mut Backoff)
         request: Some(Request::Opening(shared.opening)),
     };
     let sending = Arc::clone(shared);
-    let frames = shared
-        .outbox
-        .open()
-        .filter(move |frame| std::future::ready(sending.table().send(frame.correlation_id)));
+    let frames = shared.outbox.open().filter_map(move |id| std::future::ready(sending.send(id)));
     let frames = futures::stream::iter([opening]).chain(frames).boxed();
     let path = PathAndQuery::from_static(EXCHANGE_PATH);
     let mut answers = match open(channel, path, frames, MAX_FRAME_BYTES).await {
@@ -225,6 +269,15 @@ async fn exchange(shared: &Arc<Shared>, channel: Channel, backoff: &mut Backoff)
 
 fn ended(peer: &str) -> CallError {
     CallError::Unreachable { peer: peer.to_owned(), cause: "it ended the stream".to_owned() }
+}
+
+/// The frame of a request, which gets its id when it is entered.
+fn frame(context: &RequestContext, request: Request) -> Result<ExchangeRequest, CallError> {
+    if partitions(&request) > MAX_PARTITIONS_PER_REQUEST {
+        return Err(CallError::Malformed(TOO_MANY_PARTITIONS.to_owned()));
+    }
+    let context = context_to_wire(context, trace_parent_of(&context.span));
+    Ok(ExchangeRequest { correlation_id: 0, context: Some(context), request: Some(request) })
 }
 
 fn partitions(request: &Request) -> usize {

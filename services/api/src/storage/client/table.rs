@@ -1,10 +1,11 @@
-//! The correlation table of one stream: which calls wait for which answer, and how much that is.
+//! The correlation table of one stream: which calls wait to be sent or for an answer, and how much that is.
 //!
 //! Invariant: every call that was entered is answered once or given up by its caller, and gives back what it counted for
-//! exactly then. Ids only grow. Deliberately knows neither connection nor clock.
+//! exactly then; a frame that was not sent goes with its call. Ids only grow. Deliberately knows neither connection nor clock.
 
 use std::collections::BTreeMap;
 
+use ottla_proto::storage::v1::ExchangeRequest;
 use ottla_proto::storage::v1::exchange_response::Response;
 use tokio::sync::oneshot;
 
@@ -50,7 +51,8 @@ impl Cost {
         }
     }
 
-    const fn fits(self) -> bool {
+    /// Whether that is within the bounds of a stream.
+    pub(super) const fn fits(self) -> bool {
         self.fetches <= MAX_OUTSTANDING_FETCHES
             && self.requests <= MAX_OUTSTANDING_REQUESTS
             && self.bytes <= MAX_OUTSTANDING_BYTES
@@ -59,10 +61,30 @@ impl Cost {
 
 pub(super) type Answer = Result<Response, CallError>;
 
+/// What the caller waits for.
+pub(super) enum Reply {
+    /// The answer.
+    Answer(oneshot::Sender<Answer>),
+    /// That the request is sent: nobody answers it.
+    Sent(oneshot::Sender<Result<(), CallError>>),
+}
+
+impl Reply {
+    /// There will be no answer.
+    pub(super) fn fail(self, error: CallError) {
+        // A caller that went away in this very moment does not need it.
+        match self {
+            Self::Answer(reply) => _ = reply.send(Err(error)),
+            Self::Sent(reply) => _ = reply.send(Err(error)),
+        }
+    }
+}
+
 struct Call {
     cost: Cost,
-    /// `None`: no answer is wanted; the call is over once it is sent.
-    reply: Option<oneshot::Sender<Answer>>,
+    /// Until it is sent.
+    frame: Option<ExchangeRequest>,
+    reply: Reply,
 }
 
 /// The calls of one stream. Ordered by id, so that a break answers them in the order in which they were made.
@@ -71,47 +93,48 @@ pub(super) struct Table {
     calls: BTreeMap<u64, Call>,
     last_id: u64,
     used: Cost,
-    /// Why there is no connection, while none is tried.
-    pub(super) down: Option<CallError>,
 }
 
 impl Table {
-    /// Enters a call and gives its id; `None` if that is more than fits.
-    pub(super) fn enter(
-        &mut self,
-        cost: Cost,
-        reply: Option<oneshot::Sender<Answer>>,
-    ) -> Option<u64> {
-        let used = self.used.plus(cost);
-        if !used.fits() {
-            return None;
-        }
-        self.used = used;
+    /// Whether a call of this cost may be entered.
+    pub(super) fn has_room(&self, cost: Cost) -> bool {
+        self.used.plus(cost).fits()
+    }
+
+    /// Enters a call for which there is room, and gives its id, which its frame gets too.
+    pub(super) fn enter(&mut self, cost: Cost, mut frame: ExchangeRequest, reply: Reply) -> u64 {
+        self.used = self.used.plus(cost);
         self.last_id += 1;
-        self.calls.insert(self.last_id, Call { cost, reply });
-        Some(self.last_id)
+        frame.correlation_id = self.last_id;
+        self.calls.insert(self.last_id, Call { cost, frame: Some(frame), reply });
+        self.last_id
     }
 
     /// Ends a call and gives the way to its caller; `None` for an id that is not (any more) in the table.
-    pub(super) fn end(&mut self, id: u64) -> Option<oneshot::Sender<Answer>> {
+    pub(super) fn end(&mut self, id: u64) -> Option<Reply> {
         let call = self.calls.remove(&id)?;
         self.used = self.used.minus(call.cost);
-        call.reply
+        Some(call.reply)
     }
 
-    /// The call is about to be sent: whether it still should be. One without answer is over with it.
-    pub(super) fn send(&mut self, id: u64) -> bool {
-        let Some(call) = self.calls.get(&id) else { return false };
-        if call.reply.is_none() {
-            self.end(id);
+    /// The frame of a call that is about to be sent; `None` if it should not be any more. A call that nobody answers is over
+    /// with it.
+    pub(super) fn send(&mut self, id: u64) -> Option<ExchangeRequest> {
+        let call = self.calls.get_mut(&id)?;
+        let frame = call.frame.take();
+        if matches!(call.reply, Reply::Sent(_))
+            && let Some(Reply::Sent(reply)) = self.end(id)
+        {
+            // Its caller may be gone.
+            _ = reply.send(Ok(()));
         }
-        true
+        frame
     }
 
     /// Ends all calls and gives the ways to their callers, oldest first.
-    pub(super) fn end_all(&mut self) -> Vec<oneshot::Sender<Answer>> {
+    pub(super) fn end_all(&mut self) -> Vec<Reply> {
         self.used = Cost::default();
-        std::mem::take(&mut self.calls).into_values().filter_map(|call| call.reply).collect()
+        std::mem::take(&mut self.calls).into_values().map(|call| call.reply).collect()
     }
 }
 
@@ -119,25 +142,40 @@ impl Table {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_call_counted_for_is_given_back_once() {
-        let mut table = Table::default();
-        let (reply, _answer) = oneshot::channel();
-        let all = Cost::request(MAX_OUTSTANDING_BYTES);
-        let id = table.enter(all, Some(reply)).expect("it fits");
-        assert_eq!(table.enter(Cost::request(1), None), None);
-        assert!(table.enter(Cost::FETCH, None).is_some(), "fetches have a bound of their own");
-        assert!(table.end(id).is_some());
-        assert!(table.end(id).is_none());
-        assert!(table.enter(all, None).is_some());
+    fn answered() -> Reply {
+        Reply::Answer(oneshot::channel().0)
     }
 
     #[test]
-    fn a_call_without_answer_is_over_when_it_is_sent() {
+    fn what_a_call_counted_for_is_given_back_once() {
         let mut table = Table::default();
-        let id = table.enter(Cost::request(7), None).expect("it fits");
-        assert!(table.send(id));
-        assert!(!table.send(id));
+        let all = Cost::request(MAX_OUTSTANDING_BYTES);
+        let id = table.enter(all, ExchangeRequest::default(), answered());
+        assert!(!table.has_room(Cost::request(1)));
+        assert!(table.has_room(Cost::FETCH), "fetches have a bound of their own");
+        assert!(table.end(id).is_some());
+        assert!(table.end(id).is_none());
+        assert!(table.has_room(all));
         assert_eq!(table.used, Cost::default());
+    }
+
+    #[test]
+    fn a_call_without_answer_is_over_when_it_is_sent_and_not_before() {
+        let mut table = Table::default();
+        let (reply, mut sent) = oneshot::channel();
+        let id = table.enter(Cost::request(7), ExchangeRequest::default(), Reply::Sent(reply));
+        assert!(sent.try_recv().is_err());
+        assert_eq!(table.send(id).map(|frame| frame.correlation_id), Some(id));
+        assert_eq!(sent.try_recv(), Ok(Ok(())));
+        assert!(table.send(id).is_none());
+        assert_eq!(table.used, Cost::default());
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_is_not_sent() {
+        let mut table = Table::default();
+        let id = table.enter(Cost::request(7), ExchangeRequest::default(), answered());
+        table.end(id);
+        assert!(table.send(id).is_none());
     }
 }

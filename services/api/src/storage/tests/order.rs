@@ -1,14 +1,17 @@
 //! In which order requests are begun and answers come.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::future::join_all;
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 
 use super::fake::{WAITS, fetch, node_configs, produce};
 use super::{Setup, patient};
-use crate::context::CallError;
+use crate::context::{CallError, RequestContext};
 use crate::storage::{
-    Acks, DescribeLogDirsRequest, IsolationLevel, ListOffsetsRequest, ProduceRequest, Storage,
+    Acks, DescribeLogDirsRequest, IsolationLevel, ListOffsetsRequest, MAX_OUTSTANDING_REQUESTS,
+    ProduceRequest, Storage,
 };
 
 const MANY: i32 = 2000;
@@ -54,19 +57,43 @@ async fn a_fetch_that_waits_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn acks_0_returns_at_once_and_is_begun_in_its_turn() {
+async fn acks_0_is_done_when_it_is_sent_and_begun_in_its_turn() {
     let setup = Setup::new().await;
     setup.fake.answered_from.send_replace(i32::MAX);
-    let silent = |n| {
-        let request = ProduceRequest { acks: Acks::None, ..produce(n, Bytes::new()) };
-        setup.remote.produce(patient(), request).now_or_never().unwrap().unwrap()
-    };
-    for n in 0..10 {
-        assert_eq!(silent(n).partitions[0].base_offset.0, -1);
+    let calls: Vec<_> = (0..MANY).map(|n| setup.remote.produce(patient(), silent(n))).collect();
+    for answer in join_all(calls).await {
+        assert_eq!(answer.unwrap().partitions[0].base_offset.0, -1);
     }
     let mut begun = setup.fake.begun.subscribe();
-    let begun = begun.wait_for(|begun| begun.len() == 10).await.unwrap();
-    assert_eq!(*begun, (0..10).collect::<Vec<_>>());
+    let begun = begun.wait_for(|begun| begun.len() == MANY as usize).await.unwrap();
+    assert_eq!(*begun, (0..MANY).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn acks_0_waits_for_room_and_keeps_its_order() {
+    let setup = Setup::new().await;
+    setup.fake.answered_from.send_replace(i32::MAX);
+    let full = MAX_OUTSTANDING_REQUESTS as i32;
+    let mut calls: Vec<_> =
+        (0..full).map(|n| setup.remote.produce(patient(), produce(n, Bytes::new()))).collect();
+    assert!(calls.iter_mut().all(|call| call.now_or_never().is_none()));
+    let mut told: Vec<_> =
+        (full..full + 10).map(|n| setup.remote.produce(patient(), silent(n))).collect();
+    assert!(told.iter_mut().all(|call| call.now_or_never().is_none()), "neither sent nor refused");
+    let hurry = RequestContext::internal(Duration::from_millis(50));
+    let late = setup.remote.produce(hurry, silent(-1)).await;
+    assert_eq!(late.unwrap_err(), CallError::TimedOut(Duration::from_millis(50)));
+    setup.fake.answered_from.send_replace(0);
+    let (answers, told) = futures::join!(join_all(calls), join_all(told));
+    assert!(answers.into_iter().chain(told).all(|answer| answer.is_ok()));
+    let mut begun = setup.fake.begun.subscribe();
+    let begun = begun.wait_for(|begun| begun.len() == full as usize + 10).await.unwrap();
+    assert_eq!(*begun, (0..full + 10).collect::<Vec<_>>());
+}
+
+/// A request that is not answered.
+fn silent(n: i32) -> ProduceRequest {
+    ProduceRequest { acks: Acks::None, ..produce(n, Bytes::new()) }
 }
 
 #[tokio::test]
