@@ -17,7 +17,7 @@ pub const DEFAULT_MAX_IDLE: Duration = Duration::from_secs(600);
 pub const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
 /// Bytes of all requests that one gateway holds at a time, their decoded forms included.
 pub const DEFAULT_QUEUED_REQUEST_BYTES: usize = 512 << 20;
-/// Bytes of records that one gateway holds for its clients at a time.
+/// Bytes of answers that one gateway holds for its clients at a time.
 pub const DEFAULT_ANSWER_BYTES: usize = 256 << 20;
 /// Default of `fetch.max.bytes`: most bytes that one Fetch is answered with.
 pub const DEFAULT_MAX_FETCH_BYTES: i32 = 55 << 20;
@@ -68,7 +68,7 @@ pub struct ConnectionLimits {
     pub max_request_bytes: usize,
     /// Bytes of all requests that are held at a time, their decoded forms included; beyond, sockets are not read.
     pub queued_request_bytes: usize,
-    /// Bytes of records that are held for clients at a time; beyond, each Fetch gets one batch.
+    /// Bytes of answers that are held for clients at a time; beyond, requests wait, and clients that read slowly are cut off.
     pub answer_bytes: usize,
     /// `connections.max.idle.ms`; also how long a client may leave an answer untouched.
     pub max_idle: Duration,

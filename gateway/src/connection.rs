@@ -5,11 +5,13 @@
 //! Deliberately does not know any API.
 
 mod accept;
+mod answers;
 mod end;
 mod frame_reader;
 mod in_flight;
 mod intake;
 mod memory;
+mod place;
 mod region;
 mod slots;
 mod timer;
@@ -22,14 +24,16 @@ use bytes::Bytes;
 use futures::FutureExt;
 use ottla_runtime::seams::NetStream;
 use ottla_types::TraceParent;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 pub(crate) use accept::{Port, accept};
+pub(crate) use answers::{AnswerAccount, AnswerMemory, HeldAnswer};
 use end::End;
 use frame_reader::{FrameReader, Incoming};
 use in_flight::{Done, InFlight};
 use intake::{Taken, read_request};
-pub(crate) use memory::{AnswerMemory, HeldAnswer, MemoryBudget, MemoryPermit};
+pub(crate) use memory::{MemoryBudget, MemoryPermit};
+use place::place;
 pub(crate) use slots::Slots;
 use timer::Timer;
 use writer::Writer;
@@ -65,7 +69,6 @@ impl Connection {
     pub(crate) fn new(gateway: Arc<Gateway>, peer: Arc<Peer>, stream: Box<dyn NetStream>) -> Self {
         let limits = &gateway.config.limits;
         Self {
-            peer,
             stream,
             frames: FrameReader::new(limits.max_request_bytes, gateway.memory.clone()),
             stacks: gateway.stacks(),
@@ -73,11 +76,13 @@ impl Connection {
                 clock: gateway.seams.clock.clone(),
                 tasks: gateway.seams.tasks.clone(),
                 patience: limits.max_idle,
+                answers: peer.answers.clone(),
             },
             in_flight: InFlight::default(),
             waiting: None,
             timer: Timer::new(gateway.seams.clock.clone(), limits.max_idle, FRAME_DEADLINE),
             phases: gateway.phases.clone(),
+            peer,
             gateway,
         }
     }
@@ -107,7 +112,7 @@ impl Connection {
         tokio::select! {
             biased;
             Some(done) = self.in_flight.next(), if !is_empty => self.answer(done).await,
-            () = place(&mut self.stacks, self.waiting.as_ref()), if self.waiting.is_some() => {
+            () = place(&mut self.stacks, self.waiting.as_ref(), is_empty), if self.waiting.is_some() => {
                 self.start_waiting();
                 Ok(())
             }
@@ -124,7 +129,8 @@ impl Connection {
     }
 
     fn may_read(&self) -> bool {
-        self.waiting.is_none() && self.in_flight.has_room() && !self.timer.is_muted()
+        let has_room = self.in_flight.has_room() && !self.peer.answers.is_full();
+        self.waiting.is_none() && has_room && !self.timer.is_muted()
     }
 
     /// Takes a frame that was read.
@@ -208,13 +214,4 @@ struct Batch {
     measured: Vec<((&'static Route, Steps), Option<TraceParent>)>,
     /// Why the connection ends after them.
     refused: Option<String>,
-}
-
-/// Completes when there is a place for the request.
-async fn place(stacks: &mut Stacks, waiting: Option<&(Request, Duration)>) {
-    let Some((request, _)) = waiting else { return };
-    match stacks.of(request.route.class).ready().await {
-        Ok(_) => {}
-        Err(never) => match never {},
-    }
 }

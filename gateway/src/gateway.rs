@@ -63,11 +63,13 @@ impl Gateway {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { config, seams, controller, backends, metadata, metrics } = parts;
         let limits = config.limits;
+        let held = metrics.answer_bytes.clone();
+        let answers = AnswerMemory::new(limits.answer_bytes, limits.max_request_bytes, held);
         let stacks = Stacks::new(&seams.clock, &(Arc::new(AllowAll) as _));
         Arc::new(Self {
             incarnation: IncarnationId(Uuid::from_random(seams.rng.next_u128())),
             memory: MemoryBudget::new(limits.queued_request_bytes, limits.max_request_bytes),
-            answers: AnswerMemory::new(limits.answer_bytes),
+            answers,
             slots: Slots::new(limits),
             addresses: AddressBook::default(),
             stacks: Mutex::new(stacks),

@@ -70,6 +70,8 @@ pub(crate) struct GatewayMetrics {
     pub(crate) bytes_in: Counter,
     /// Bytes of answers.
     pub(crate) bytes_out: Counter,
+    /// Bytes of answers that are in memory now.
+    pub(crate) answer_bytes: Gauge,
 }
 
 impl GatewayMetrics {
@@ -121,6 +123,11 @@ impl GatewayMetrics {
             ),
             bytes_in: counter("ottla_gateway_received_bytes", "Bytes of requests."),
             bytes_out: counter("ottla_gateway_sent_bytes", "Bytes of answers."),
+            answer_bytes: metrics.register(
+                "ottla_gateway_held_answer_bytes",
+                "Memory of answers that are not sent, and of those that storage nodes are asked for.",
+                Gauge::default(),
+            ),
         }
     }
 

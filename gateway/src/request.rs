@@ -15,7 +15,7 @@ use ottla_types::{ListenerName, NodeId, Principal};
 use tracing::Span;
 
 use crate::answer::{Answer, Frame};
-use crate::connection::MemoryPermit;
+use crate::connection::{AnswerAccount, MemoryPermit};
 use crate::gateway::Gateway;
 use crate::router::Route;
 
@@ -30,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// Who it is.
     pub(crate) principal: Principal,
+    /// The memory that its answers take.
+    pub(crate) answers: Arc<AnswerAccount>,
 }
 
 /// A request with its route, before its body is read.
@@ -91,7 +93,7 @@ impl Call {
     ) -> Answer {
         let mut writer = start_response(self.key, self.version, self.correlation_id);
         match encode(&mut writer).and_then(|()| finish_frame(writer)) {
-            Ok(chunks) => Answer::Send(Frame { chunks, ..Frame::default() }),
+            Ok(chunks) => Answer::Send(Frame::new(chunks, &self.peer.answers)),
             Err(error) => Answer::Close(format!(
                 "{} version {} cannot be answered: {error}; this is a fault of Ottla's, please report it",
                 self.key, self.version

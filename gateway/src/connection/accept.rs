@@ -73,6 +73,7 @@ fn serve(
         addressed: port.addressed,
         address,
         principal: Principal::anonymous(),
+        answers: gateway.answers.account(),
     });
     let connection = Connection::new(gateway.clone(), peer, stream);
     let connections = gateway.metrics.connections.clone();

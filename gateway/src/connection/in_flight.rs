@@ -11,14 +11,12 @@ use futures::{FutureExt, StreamExt};
 
 use crate::answer::Answer;
 use crate::metrics::Steps;
-use crate::router::{Class, Route};
+use crate::router::Route;
 
 /// Requests of one connection that are worked on at a time; then it is not read.
 const MAX_REQUESTS: usize = 128;
 /// Bytes of the requests of one connection that are worked on at a time; then it is not read.
 const MAX_BYTES: usize = 32 << 20;
-/// Fetches of one connection that are worked on at a time: each may hold an answer of the largest size.
-const MAX_FETCHES: usize = 4;
 
 /// A request that has its answer.
 pub(super) struct Done {
@@ -34,7 +32,6 @@ pub(super) struct Done {
 pub(super) struct InFlight {
     queue: FuturesOrdered<BoxFuture<'static, Done>>,
     bytes: usize,
-    fetches: usize,
 }
 
 impl InFlight {
@@ -45,7 +42,7 @@ impl InFlight {
 
     /// Whether another request may be read.
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < MAX_REQUESTS && self.bytes < MAX_BYTES && self.fetches < MAX_FETCHES
+        self.queue.len() < MAX_REQUESTS && self.bytes < MAX_BYTES
     }
 
     /// A request of this many bytes starts; `work` gives its answer and its times.
@@ -56,7 +53,6 @@ impl InFlight {
         work: impl Future<Output = (Answer, Steps)> + Send + 'static,
     ) {
         self.bytes += bytes;
-        self.fetches += usize::from(route.class == Class::Wait);
         let done = work.map(move |(answer, steps)| {
             let measured = Some((route, steps));
             Done { answer, measured, bytes }
@@ -73,8 +69,6 @@ impl InFlight {
     pub(super) async fn next(&mut self) -> Option<Done> {
         let done = self.queue.next().await?;
         self.bytes -= done.bytes;
-        let is_fetch = done.measured.as_ref().is_some_and(|(route, _)| route.class == Class::Wait);
-        self.fetches -= usize::from(is_fetch);
         Some(done)
     }
 

@@ -1,10 +1,9 @@
-//! The memory that requests and answers may take, in all connections together.
+//! The memory that requests may take, in all connections together.
 //!
 //! Invariant: the sum of all permits is at most the budget (`queued.max.request.bytes`), which is at least one request of the
 //! largest size. Deliberately does not know what the memory holds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -60,44 +59,6 @@ impl MemoryPermit {
     }
 }
 
-/// Memory that answers take until they are sent.
-#[derive(Clone, Debug)]
-pub(crate) struct AnswerMemory {
-    limit: usize,
-    held: Arc<AtomicUsize>,
-}
-
-/// The memory of one answer; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct HeldAnswer {
-    bytes: usize,
-    held: Arc<AtomicUsize>,
-}
-
-impl AnswerMemory {
-    /// Room for this many bytes. It is a mark, not a wall: what has come from a storage node is sent.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, held: Arc::default() }
-    }
-
-    /// Bytes that may still be asked for.
-    pub(crate) fn left(&self) -> usize {
-        self.limit.saturating_sub(self.held.load(Ordering::Relaxed))
-    }
-
-    /// Counts an answer until the value is dropped.
-    pub(crate) fn hold(&self, bytes: usize) -> HeldAnswer {
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-        HeldAnswer { bytes, held: self.held.clone() }
-    }
-}
-
-impl Drop for HeldAnswer {
-    fn drop(&mut self) {
-        self.held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,17 +81,5 @@ mod tests {
         let budget = MemoryBudget::new(1, 100 * UNIT_BYTES);
         let mut permit = MemoryPermit::default();
         assert!(budget.grow(&mut permit, 100 * UNIT_BYTES * OTHER_WEIGHT).now_or_never().is_some());
-    }
-
-    #[test]
-    fn an_answer_is_counted_until_it_is_sent() {
-        let memory = AnswerMemory::new(100);
-        let held = memory.hold(70);
-        let more = memory.hold(70);
-        assert_eq!(memory.left(), 0);
-        drop(more);
-        assert_eq!(memory.left(), 30);
-        drop(held);
-        assert_eq!(memory.left(), 100);
     }
 }

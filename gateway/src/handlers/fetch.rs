@@ -3,7 +3,8 @@
 //! Fetch sessions (KIP-227) are not served: every answer says session 0, after which clients send whole requests. Replicas do
 //! not fetch here: replication has a service of its own.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use ottla_api::storage::{
     FetchPartition as StoragePartition, FetchPartitionResult, FetchRequest as StorageRequest,
@@ -14,19 +15,24 @@ use ottla_metadata::Image;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicPartition};
 
-use super::{BACKEND_TIME, CONSUMER, topics, wait_of};
+use super::{CONSUMER, LONGEST_WAIT, topics, wait_of};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
 use crate::errors;
 use crate::request::Call;
 use crate::router::Handle;
 
+mod memory;
 mod response;
+
+use memory::{Kept, Source};
 
 /// First version in which topics go by id.
 const FIRST_WITH_TOPIC_IDS: i16 = 13;
 /// First version in which a replica says who it is in a tagged field.
 const FIRST_WITH_REPLICA_STATE: i16 = 15;
+/// The longest wait of a fetch from several nodes at once, which only clients of the bootstrap port send.
+const LONGEST_WAIT_AT_SEVERAL: Duration = Duration::from_millis(500);
 
 /// The handler.
 pub(crate) struct Fetch;
@@ -39,7 +45,9 @@ impl Handle for Fetch {
             return response::refusal(&call, &request, error);
         }
         let image = call.gateway.image();
-        let results = run(&call, &image, &request).await;
+        let kept = Kept::default();
+        let results = run(&call, &image, &request, &kept).await;
+        // The answer is counted before what was reserved for it is given back.
         response::answer(&call, &image, request, results)
     }
 }
@@ -56,17 +64,25 @@ fn refused(call: &Call, request: &FetchRequest) -> Option<ErrorCode> {
     (request.session_id != 0).then_some(ErrorCode::FetchSessionIdNotFound)
 }
 
-async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPartitionResult> {
-    let wait = wait_of(request.max_wait_ms);
+async fn run(
+    call: &Call,
+    image: &Image,
+    request: &FetchRequest,
+    kept: &Kept,
+) -> Vec<FetchPartitionResult> {
+    let (plan, is_at_several) = plan(call, image, request);
+    // Nobody knows when several nodes have enough between them, and what came from one is kept until the others answer.
+    let longest = if is_at_several { LONGEST_WAIT_AT_SEVERAL } else { LONGEST_WAIT };
+    let wait = wait_of(request.max_wait_ms).min(longest);
     let isolation = match request.isolation_level {
         0 => IsolationLevel::ReadUncommitted,
         _ => IsolationLevel::ReadCommitted,
     };
-    let max_bytes = max_bytes(call, request);
+    let max_bytes = request.max_bytes.min(call.gateway.config.max_fetch_bytes).max(1);
     let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
         let count = partitions.len();
         let storage = call.gateway.backends.get(node, image);
-        let context = call.context(wait + BACKEND_TIME);
+        let is_own = call.gateway.backends.own() == Some(node);
         let request = StorageRequest {
             max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: request.min_bytes,
@@ -79,41 +95,42 @@ async fn run(call: &Call, image: &Image, request: &FetchRequest) -> Vec<FetchPar
             let Some(storage) = storage else {
                 return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
             };
-            match storage.fetch(context, request).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_fetch(&error)); count],
-            }
+            let source = Source { call, storage };
+            let found = match is_own {
+                // It gives regions of files, which take no memory.
+                true => source.ask(request).await,
+                false => source.ask_with_memory(request, kept).await,
+            };
+            found.unwrap_or_else(|error| vec![refusal(errors::for_fetch(&error)); count])
         }
     };
-    plan(call, image, request).run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    plan.run(ask, refusal(ErrorCode::KafkaStorageError)).await
 }
 
-/// What the client asks for, within `fetch.max.bytes` and the memory for answers. There is always one batch, so that
-/// everybody gets on, however full the memory is.
-fn max_bytes(call: &Call, request: &FetchRequest) -> i32 {
-    let left = i32::try_from(call.gateway.answers.left()).unwrap_or(i32::MAX);
-    request.max_bytes.min(call.gateway.config.max_fetch_bytes).min(left).max(1)
-}
-
+/// Who is asked what, and whether that is more than one node.
 fn plan(
     call: &Call,
     image: &Image,
     request: &FetchRequest,
-) -> FanOut<StoragePartition, FetchPartitionResult> {
+) -> (FanOut<StoragePartition, FetchPartitionResult>, bool) {
     let count = request.topics.iter().map(|topic| topic.partitions.len()).sum();
     let mut plan = FanOut::with_capacity(count);
     let mut seen = HashSet::with_capacity(count);
+    let mut nodes = BTreeSet::new();
     for topic in &request.topics {
         let by_id = call.version >= FIRST_WITH_TOPIC_IDS;
         let found = topics::find(image, by_id, &topic.topic, topic.topic_id);
         for asked in &topic.partitions {
             match found.and_then(|topic| destination(call, topic, asked, &mut seen)) {
-                Ok((node, item)) => plan.ask(node, item),
+                Ok((node, item)) => {
+                    nodes.insert(node);
+                    plan.ask(node, item);
+                }
                 Err(error) => plan.answer(refusal(error)),
             }
         }
     }
-    plan
+    (plan, nodes.len() > 1)
 }
 
 fn destination(

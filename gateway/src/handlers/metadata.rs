@@ -3,6 +3,7 @@
 //! Topics that do not exist are created when client and cluster allow it, and answered once they can be used; Kafka makes
 //! the client ask again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
@@ -98,7 +99,10 @@ impl View<'_> {
             return ids.filter_map(|id| self.image.topics.get(id)).map(|t| self.topic(t)).collect();
         }
         let wanted = self.request.topics.as_deref().unwrap_or_default();
-        wanted.iter().map(|topic| self.wanted(topic)).collect()
+        // As in Kafka, one answer for a topic however often it is named: an answer must not outgrow the cluster.
+        let mut seen = HashSet::with_capacity(wanted.len());
+        let topics = wanted.iter().filter(|topic| seen.insert((&topic.name, topic.topic_id)));
+        topics.map(|topic| self.wanted(topic)).collect()
     }
 
     fn wanted(&self, wanted: &MetadataRequestTopic) -> MetadataResponseTopic {

@@ -212,11 +212,8 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
         ..Default::default()
     };
     let results = client.ask(4, &twice).await.results;
-    assert_eq!(
-        (results.len(), results[0].configs.len()),
-        (1, 2),
-        "what is named again is left out"
-    );
+    let told: Vec<usize> = results.iter().map(|result| result.configs.len()).collect();
+    assert_eq!(told, [2], "what is named again is left out");
     assert_eq!(cluster.storage.calls.lock().unwrap()["describe_node_configs"], 5);
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_api::storage::StorageServer;
 use ottla_api::{Controller, MetadataFollower, Storage};
 use ottla_gateway::{
     ConnectionLimits, GatewayConfig, GatewayHandle, ListenerConfig, Neighbours, Process, start,
@@ -12,17 +13,23 @@ use ottla_metadata::command::{NewTopic, Reply};
 use ottla_metadata::event::{BrokerRegistration, Endpoint};
 use ottla_metadata::{Command, Image};
 use ottla_runtime::Seams;
+use ottla_runtime::grpc::{incoming, server};
 use ottla_runtime::seams::HostPort;
 use ottla_types::{
     BrokerEpoch, DirectoryId, IncarnationId, ListenerName, NodeId, Offset, PartitionIndex,
     TimestampMs, TopicPartition, Uuid,
 };
 
+use tonic::service::RoutesBuilder;
+
 use crate::client::Client;
 use crate::controller::FakeController;
 use crate::storage::FakeStorage;
 
 pub(crate) const NODE: NodeId = NodeId(1);
+
+/// A storage node in the gateway's process.
+type OwnStorage = (NodeId, Arc<dyn Storage>);
 
 pub(crate) struct Cluster {
     pub(crate) seams: Seams,
@@ -42,13 +49,35 @@ impl Cluster {
         let controller = FakeController::new(seams.clock.clone());
         register_broker(&controller, NODE, 1);
         let storage = FakeStorage::new(seams.clock.clone());
+        let own = (NODE, storage.clone() as Arc<dyn Storage>);
+        Self::of(seams, limits, controller, (storage, Some(own))).await
+    }
+
+    /// The storage node is in another process, as far as the gateway can see.
+    pub(crate) async fn apart(limits: ConnectionLimits) -> Self {
+        let seams = Seams::real();
+        let controller = FakeController::new(seams.clock.clone());
+        let storage = FakeStorage::new(seams.clock.clone());
+        let listener = seams.net.bind(&HostPort::new("127.0.0.1", 0)).await.unwrap();
+        register_broker_at(&controller, NODE, 1, listener.local_addr().unwrap().port());
+        let mut routes = RoutesBuilder::default();
+        StorageServer::new(&seams, NODE, storage.clone()).add_to(&mut routes);
+        let connections = incoming(listener, seams.clock.clone());
+        let serving = server().add_routes(routes.routes()).serve_with_incoming(connections);
+        drop(seams.tasks.spawn("storage node", Box::pin(async move { serving.await.unwrap() })));
+        Self::of(seams, limits, controller, (storage, None)).await
+    }
+
+    async fn of(
+        seams: Seams,
+        limits: ConnectionLimits,
+        controller: Arc<FakeController>,
+        (storage, own_storage): (Arc<FakeStorage>, Option<OwnStorage>),
+    ) -> Self {
         let config = config(limits);
         let follower = MetadataFollower::start(controller.clone() as Arc<dyn Controller>, &seams);
-        let neighbours = Neighbours {
-            controller: controller.clone(),
-            metadata: follower,
-            own_storage: Some((NODE, storage.clone() as Arc<dyn Storage>)),
-        };
+        let neighbours =
+            Neighbours { controller: controller.clone(), metadata: follower, own_storage };
         let process = Process::default();
         let gateway = start(config, seams.clone(), neighbours, process.clone()).await.unwrap();
         gateway.ready().await;
@@ -109,12 +138,16 @@ pub(crate) fn create(controller: &FakeController, name: &str, partitions: i32) -
 
 /// Registers a storage node and unfences it.
 pub(crate) fn register_broker(controller: &FakeController, node: NodeId, life: u128) {
+    register_broker_at(controller, node, life, 1);
+}
+
+fn register_broker_at(controller: &FakeController, node: NodeId, life: u128, port: u16) {
     let registration = BrokerRegistration {
         node,
         incarnation: IncarnationId(Uuid::from_random(life)),
         rack: Some("r1".into()),
         directories: vec![DirectoryId(Uuid::from_random(life + 100))],
-        storage_endpoint: Endpoint { host: "127.0.0.1".into(), port: 1 },
+        storage_endpoint: Endpoint { host: "127.0.0.1".into(), port },
     };
     let command = Command::RegisterBroker { cluster_id: None, registration };
     let reply = controller.command(command).reply;

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod controller;
 mod hostile;
+mod memory;
 mod pipeline;
 mod roles;
 mod storage;

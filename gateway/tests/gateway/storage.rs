@@ -72,13 +72,14 @@ impl FakeStorage {
         base
     }
 
-    fn read(&self, item: &FetchPartition) -> FetchPartitionResult {
+    fn read(&self, item: &FetchPartition, room: &mut Room) -> FetchPartitionResult {
         let end = self.end(item.partition);
         let logs = self.logs.lock().unwrap();
         let log = logs.get(&item.partition).into_iter().flatten();
         let found: Vec<Bytes> = log
             .filter(|entry| end_of(entry) > item.fetch_offset)
             .map(|(_, batch)| batch.clone())
+            .take_while(|batch| room.takes(batch.len()))
             .collect();
         let region = self.region.lock().unwrap().clone();
         FetchPartitionResult {
@@ -96,6 +97,22 @@ impl FakeStorage {
                 None => FetchedRecords::Bytes(found),
             },
         }
+    }
+}
+
+/// What an answer may still hold: one batch at least.
+struct Room {
+    left: i32,
+    is_empty: bool,
+}
+
+impl Room {
+    fn takes(&mut self, len: usize) -> bool {
+        let len = i32::try_from(len).unwrap();
+        let fits = self.is_empty || len <= self.left;
+        self.is_empty = false;
+        self.left = self.left.saturating_sub(len);
+        fits
     }
 }
 
@@ -140,7 +157,9 @@ impl Storage for FakeStorage {
         let deadline = self.clock.monotonic() + wait;
         loop {
             let appended = self.appended.notified();
-            let partitions: Vec<_> = request.partitions.iter().map(|p| self.read(p)).collect();
+            let mut room = Room { left: request.max_bytes, is_empty: true };
+            let partitions: Vec<_> =
+                request.partitions.iter().map(|p| self.read(p, &mut room)).collect();
             let bytes: usize = partitions.iter().map(|result| result.records.len()).sum();
             let left = deadline.saturating_sub(self.clock.monotonic());
             if bytes >= usize::try_from(request.min_bytes).unwrap_or(0) || left.is_zero() {

@@ -3,7 +3,6 @@
 //! Invariant: records are neither copied nor looked at; "no records" is an empty field, never null, which some clients do not
 //! expect. Deliberately does not know where the results came from.
 
-use bytes::Bytes;
 use ottla_api::storage::{FetchPartitionResult, FetchedRecords};
 use ottla_kafka_wire::Chunk;
 use ottla_kafka_wire::fetch::{Fetched, FetchedPartition, FetchedTopic};
@@ -57,7 +56,6 @@ pub(super) fn answer(
 ) -> Answer {
     let node_endpoints = endpoints(call, image, &results);
     let mut results = results.into_iter();
-    let held = call.gateway.answers.hold(results.as_slice().iter().map(in_memory).sum());
     let mut regions = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
@@ -71,16 +69,8 @@ pub(super) fn answer(
     }
     let response = Fetched { topics, node_endpoints, ..Default::default() };
     match call.answer_with(|writer| response.encode(writer, call.version)) {
-        Answer::Send(frame) => Answer::Send(Frame { regions, held: Some(held), ..frame }),
+        Answer::Send(frame) => Answer::Send(Frame { regions, ..frame }),
         other => other,
-    }
-}
-
-/// Bytes of records that are in memory.
-fn in_memory(result: &FetchPartitionResult) -> usize {
-    match &result.records {
-        FetchedRecords::Bytes(pieces) => pieces.iter().map(Bytes::len).sum(),
-        FetchedRecords::Region { .. } => 0,
     }
 }
 

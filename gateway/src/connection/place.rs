@@ -1,0 +1,36 @@
+//! When a request that was read may start.
+//!
+//! Invariant: no request starts whose answer there is no room for; the first request of a connection waits for other
+//! connections only, those behind it also for it. Deliberately does not know what a request asks.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tower::ServiceExt;
+
+use crate::layers::Stacks;
+use crate::request::Request;
+use crate::router::Class;
+
+/// Completes when there is room for the answer, and a place of the class. Can be dropped and called again.
+pub(super) async fn place(
+    stacks: &mut Stacks,
+    waiting: Option<&(Request, Duration)>,
+    is_first: bool,
+) {
+    let Some((request, _)) = waiting else { return };
+    let class = request.route.class;
+    match class {
+        // Their answers are about as long as their requests, which have a bound of their own.
+        Class::Control | Class::Data => {}
+        // Behind another, its records would lie in memory for as long as that one waits.
+        Class::Wait if !is_first => pending().await,
+        // It asks for memory itself, once it knows how much.
+        Class::Wait => {}
+        Class::Metadata | Class::Admin => request.call.peer.answers.room(is_first).await,
+    }
+    match stacks.of(class).ready().await {
+        Ok(_) => {}
+        Err(never) => match never {},
+    }
+}
