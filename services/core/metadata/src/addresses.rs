@@ -1,8 +1,10 @@
 //! Which gateway serves which storage node, and at which address a client finds it.
 //!
-//! Invariant: a pure function of the image and the question, so that every gateway gives a client the same answer. A node
-//! moves only when the gateway that served it goes, or a better one comes; while any gateway with node ports is left, every
-//! node has an address. Deliberately does not know whether a gateway can be reached: its lease says that it lives.
+//! Invariant: a pure function of the image and the question, so that every gateway gives a client the same answer. No gateway
+//! serves more nodes than its share. Nodes move only when gateways or nodes come or go: then those that must, and few others so
+//! that the shares stay even. While any gateway with node ports is left, every node has an address. Deliberately does not know whether a gateway can be reached: its lease says that it lives.
+
+use std::collections::BTreeMap;
 
 use ottla_types::{ListenerName, NodeId};
 
@@ -53,25 +55,54 @@ pub fn addresses(image: &Image, question: &AddressQuestion<'_>) -> Vec<NodeAddre
         .filter(|gateway| !gateway.draining)
         .filter_map(|gateway| Some((&**gateway, listener_of(gateway, question.listener)?)))
         .collect();
-    let live = image.brokers.values().filter(|broker| !broker.fenced);
-    live.filter_map(|broker| address(broker, &serving, question)).collect()
+    let live: Vec<&Broker> =
+        image.brokers.values().map(|broker| &**broker).filter(|broker| !broker.fenced).collect();
+    let mut shares = Shares { nodes: live.len(), served: BTreeMap::new() };
+    live.into_iter().filter_map(|broker| shares.address(broker, &serving, question)).collect()
 }
 
-fn address(
-    broker: &Broker,
-    serving: &[(&Gateway, &GatewayListener)],
-    question: &AddressQuestion<'_>,
-) -> Option<NodeAddress> {
-    let node = broker.registration.node;
-    let candidates = serving.iter().filter_map(|(gateway, listener)| {
-        let endpoint = endpoint_for(node, gateway, listener)?;
-        let nearness = nearness(broker, gateway, listener, question);
-        let id = gateway.registration.node;
-        // Rendezvous hashing: the largest weight wins, and only the nodes of a gateway that went away move.
-        Some(((nearness, u64::MAX - weight(node, id), id), endpoint))
-    });
-    let ((_, _, gateway), endpoint) = candidates.min_by_key(|(rank, _)| *rank)?;
-    Some(NodeAddress { node, endpoint, rack: broker.registration.rack.clone(), gateway })
+/// How many nodes each gateway has, among those that it serves only because somebody must.
+struct Shares {
+    /// All nodes that want an address.
+    nodes: usize,
+    served: BTreeMap<NodeId, usize>,
+}
+
+impl Shares {
+    /// The nearest gateway; of several the one with the largest weight that has room (rendezvous hashing with bounded loads):
+    /// with few nodes the weights alone would often give all of them to one.
+    fn address(
+        &mut self,
+        broker: &Broker,
+        serving: &[(&Gateway, &GatewayListener)],
+        question: &AddressQuestion<'_>,
+    ) -> Option<NodeAddress> {
+        let node = broker.registration.node;
+        let candidates: Vec<(Nearness, NodeId, Endpoint)> = serving
+            .iter()
+            .filter_map(|(gateway, listener)| {
+                let endpoint = endpoint_for(node, gateway, listener)?;
+                let nearness = nearness(broker, gateway, listener, question);
+                Some((nearness, gateway.registration.node, endpoint))
+            })
+            .collect();
+        let nearest = candidates.iter().map(|(nearness, ..)| *nearness).min()?;
+        let nearest_count = candidates.iter().filter(|(at, ..)| *at == nearest).count();
+        let share = self.nodes.div_ceil(nearest_count);
+        let is_bounded = nearest >= Nearness::ClientRack;
+        let has_room = |gateway: &NodeId| {
+            !is_bounded || self.served.get(gateway).is_none_or(|served| *served < share)
+        };
+        let fitting =
+            candidates.into_iter().filter(|(at, gateway, _)| *at == nearest && has_room(gateway));
+        // All shares together are enough for all nodes, so that one always has room.
+        let (_, gateway, endpoint) =
+            fitting.max_by_key(|(_, gateway, _)| (weight(node, *gateway), *gateway))?;
+        if is_bounded {
+            *self.served.entry(gateway).or_default() += 1;
+        }
+        Some(NodeAddress { node, endpoint, rack: broker.registration.rack.clone(), gateway })
+    }
 }
 
 /// Where a gateway serves a node on a listener: on the listener's own port if it is the node of its process, else on the

@@ -157,7 +157,7 @@ fn a_node_id_beyond_the_ports_of_a_gateway_is_left_to_others() {
 
 proptest! {
     #[test]
-    fn losing_one_gateway_moves_its_nodes_only_and_leaves_none_without_an_address(
+    fn losing_one_gateway_leaves_no_node_without_an_address_and_no_gateway_with_more_than_its_share(
         nodes in proptest::collection::btree_set(0..500_i32, 1..40),
         gateways in proptest::collection::btree_set(1_000..1_100_i32, 2..9),
         racks in proptest::collection::vec(proptest::option::of("[ab]"), 9),
@@ -180,10 +180,28 @@ proptest! {
         let after = gateways_by_node(ask(&image, 0, Some("a")));
         prop_assert_eq!(before.len(), nodes.len());
         prop_assert_eq!(after.len(), nodes.len());
-        for (node, gateway) in before {
-            prop_assert!(after[&node] != lost);
-            prop_assert!(gateway == lost || after[&node] == gateway);
+        let in_rack = |id: &i32| racks[all.iter().position(|one| one == id).unwrap()].as_deref() == Some("a");
+        let left: Vec<i32> = all.iter().copied().filter(|id| NodeId(*id) != lost).collect();
+        let near = left.iter().filter(|id| in_rack(id)).count();
+        let share = nodes.len().div_ceil(if near > 0 { near } else { left.len() });
+        let mut served: BTreeMap<NodeId, usize> = BTreeMap::new();
+        after.values().for_each(|gateway| *served.entry(*gateway).or_default() += 1);
+        prop_assert!(!served.contains_key(&lost));
+        prop_assert!(served.values().all(|count| *count <= share), "{:?}", served);
+    }
+}
+
+#[test]
+fn no_gateway_has_more_than_its_share_however_few_nodes_there_are() {
+    for first in 0..100 {
+        let mut image = with_nodes(first..first + 3);
+        (201..203).for_each(|id| register(&mut image, gateway(id)));
+        let mut nodes_of: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for gateway in gateways_by_node(ask(&image, 201, None)).into_values() {
+            *nodes_of.entry(gateway).or_default() += 1;
         }
+        let counts: Vec<usize> = nodes_of.into_values().collect();
+        assert!(counts == [1, 2] || counts == [2, 1], "nodes from {first}: {counts:?}");
     }
 }
 
