@@ -3,6 +3,7 @@
 //! Invariant: a request is put into the inboxes of all its shards at its first poll, so that requests begun in order are done in
 //! order. Deliberately holds no record and opens no file.
 
+mod describe;
 mod fetch;
 mod places;
 mod produce;
@@ -18,7 +19,7 @@ use futures::future::join_all;
 use ottla_api::storage::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, IsolationLevel, ListOffsetsRequest,
-    ListOffsetsResponse, LogDirectory, NodeConfig, ProduceRequest, ProduceResponse,
+    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, MetadataFollower, RequestContext, Storage};
 use ottla_runtime::Seams;
@@ -232,43 +233,6 @@ impl LocalStorage {
             result.unwrap_or_else(|| crate::shard::offset_answer(part, Err(gone)))
         });
         Ok(ListOffsetsResponse { partitions: partitions.collect() })
-    }
-
-    async fn do_describe(
-        &self,
-        request: DescribeLogDirsRequest,
-    ) -> Result<DescribeLogDirsResponse, CallError> {
-        let mut messages = Vec::new();
-        for shard in 0..self.parts().shards.len() {
-            let (answer, answered) = oneshot::channel();
-            messages.push((shard, Message::Describe(answer), answered));
-        }
-        let described = self.gather(messages).await;
-        let per_dir = self.parts().shards.len() / self.parts().directories.len().max(1);
-        let wanted = |id: &TopicPartition| match &request.partitions {
-            Some(partitions) => partitions.contains(id),
-            None => true,
-        };
-        let mut directories = Vec::new();
-        let by_dir = described.chunks(per_dir.max(1)).enumerate();
-        for (dir, (index, shards)) in self.parts().directories.iter().zip(by_dir) {
-            let of_dir = index * per_dir..(index + 1) * per_dir;
-            let has_failed = self.parts().failures.any_of(of_dir);
-            let partitions = shards.iter().flatten().flatten();
-            let disk = &self.parts().seams.disk;
-            let bytes = |space: std::io::Result<u64>| {
-                space.ok().and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(-1)
-            };
-            directories.push(LogDirectory {
-                error: if has_failed { ErrorCode::KafkaStorageError } else { ErrorCode::None },
-                path: dir.path.display().to_string(),
-                id: dir.id,
-                total_bytes: bytes(disk.total_space_bytes(&dir.path)),
-                usable_bytes: bytes(disk.free_space_bytes(&dir.path)),
-                partitions: partitions.filter(|p| wanted(&p.partition)).copied().collect(),
-            });
-        }
-        Ok(DescribeLogDirsResponse { directories })
     }
 
     async fn do_init_producer_id(
