@@ -78,5 +78,7 @@ pub use recovery_points::{RecoveryPoints, RecoveryPointsError};
 pub use retention::{RetentionError, remove_renamed};
 pub use round::{Committed, Round, RoundError};
 pub use scan::Damage;
-pub use timestamp::{FoundTimestamp, TimestampError, TimestampQuery};
+pub use timestamp::{
+    FoundTimestamp, InflateBudget, MAX_INFLATED_BYTES_PER_REQUEST, TimestampError, TimestampQuery,
+};
 pub use truncate::{DeleteError, TruncateError};

@@ -1,7 +1,7 @@
 //! ListOffsets by timestamp: from a time to the first record that is not earlier, as exact as Kafka's answer.
 //!
-//! Invariant: the answer is a record's own offset and timestamp, also within a compressed batch, as long as that
-//! decompresses into `MAX_DECOMPRESSED_BYTES`; beyond, it is the batch's.
+//! Invariant: the answer is a record's own offset and timestamp, also within a compressed batch, as long as what a request makes
+//! us decompress stays within `MAX_INFLATED_BYTES_PER_REQUEST`; beyond, it is the batch's.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,8 +17,32 @@ use super::partition_log::PartitionLog;
 use super::scan::{Headers, Located};
 use super::segment::MaxTimestamp;
 
-/// A compressed batch is searched for its record only if no more than this comes out of it.
-const MAX_DECOMPRESSED_BYTES: usize = 64 << 20;
+/// Most bytes that are decompressed for one request, in all its partitions together: the shard does nothing else meanwhile.
+pub const MAX_INFLATED_BYTES_PER_REQUEST: usize = 32 << 20;
+
+/// What may still be decompressed for a request.
+#[derive(Debug)]
+pub struct InflateBudget {
+    bytes_left: usize,
+}
+
+impl InflateBudget {
+    /// So many bytes may come out of compressed batches.
+    pub const fn new(bytes: usize) -> Self {
+        Self { bytes_left: bytes }
+    }
+
+    /// What comes out of a batch; `None` if that is more than may, or makes no sense. A batch that fails may have cost all.
+    fn inflate(&mut self, codec: Codec, records: &[u8]) -> Option<Vec<u8>> {
+        let inflated = match self.bytes_left {
+            0 => None,
+            left => decompress(codec, records, left).ok(),
+        };
+        let cost = inflated.as_ref().map_or(self.bytes_left, Vec::len);
+        self.bytes_left -= cost.min(self.bytes_left);
+        inflated
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +91,7 @@ impl From<LookupError> for TimestampError {
 
 impl PartitionLog {
     /// Finds a record by its time; `None` if there is none. Whether its offset may be told already (the high watermark)
-    /// is the caller's business.
+    /// is the caller's business. Once the budget is spent, a compressed batch is answered as a whole.
     ///
     /// # Errors
     /// See [`TimestampError`].
@@ -75,10 +99,13 @@ impl PartitionLog {
         &mut self,
         files: &mut Files,
         query: TimestampQuery,
+        budget: &mut InflateBudget,
     ) -> Result<Option<FoundTimestamp>, TimestampError> {
         let found = match query {
-            TimestampQuery::NotBefore(timestamp) => self.find_not_before(files, timestamp)?,
-            TimestampQuery::Latest => self.find_latest(files)?,
+            TimestampQuery::NotBefore(timestamp) => {
+                self.find_not_before(files, timestamp, budget)?
+            }
+            TimestampQuery::Latest => self.find_latest(files, budget)?,
         };
         Ok(found)
     }
@@ -87,6 +114,7 @@ impl PartitionLog {
         &mut self,
         files: &mut Files,
         timestamp: TimestampMs,
+        budget: &mut InflateBudget,
     ) -> Result<Option<FoundTimestamp>, LookupError> {
         for index in self.segment_index(self.log_start)..self.segments.len() {
             let max = self.max_timestamp(files, index)?;
@@ -95,14 +123,18 @@ impl PartitionLog {
             }
             let open = self.open_segment(files, index)?;
             let from = self.time_position(files, &open, timestamp)?;
-            if let Some(found) = self.search_records(&open, from, timestamp)? {
+            if let Some(found) = self.search_records(&open, from, timestamp, budget)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn find_latest(&mut self, files: &mut Files) -> Result<Option<FoundTimestamp>, LookupError> {
+    fn find_latest(
+        &mut self,
+        files: &mut Files,
+        budget: &mut InflateBudget,
+    ) -> Result<Option<FoundTimestamp>, LookupError> {
         let mut latest: Option<MaxTimestamp> = None;
         for index in self.segment_index(self.log_start)..self.segments.len() {
             let max = self.max_timestamp(files, index)?;
@@ -114,7 +146,7 @@ impl PartitionLog {
         }
         let Some(latest) = latest else { return Ok(None) };
         let Some((open, found)) = self.locate(files, latest.offset)? else { return Ok(None) };
-        self.search_batch(&open, &found, latest.timestamp)
+        self.search_batch(&open, &found, latest.timestamp, budget)
     }
 
     /// The largest timestamp of a segment; `None` if it holds nothing.
@@ -163,6 +195,7 @@ impl PartitionLog {
         open: &OpenSegment,
         from: u64,
         timestamp: TimestampMs,
+        budget: &mut InflateBudget,
     ) -> Result<Option<FoundTimestamp>, LookupError> {
         let mut headers = Headers::new(&*open.file, from, u64::from(open.segment.size));
         while let Some(found) =
@@ -170,7 +203,7 @@ impl PartitionLog {
         {
             if found.header.max_timestamp >= timestamp
                 && found.header.last_offset() >= self.log_start
-                && let Some(found) = self.search_batch(open, &found, timestamp)?
+                && let Some(found) = self.search_batch(open, &found, timestamp, budget)?
             {
                 return Ok(Some(found));
             }
@@ -184,6 +217,7 @@ impl PartitionLog {
         open: &OpenSegment,
         found: &Located,
         timestamp: TimestampMs,
+        budget: &mut InflateBudget,
     ) -> Result<Option<FoundTimestamp>, LookupError> {
         let header = &found.header;
         let answer = |timestamp, offset| FoundTimestamp {
@@ -200,13 +234,15 @@ impl PartitionLog {
             .read_exact_at(&mut batch, found.position)
             .map_err(|source| self.io_error(open.segment.base, FileKind::Log, source))?;
         let records = &batch[BATCH_HEADER_BYTES..];
-        let decompressed = match header.attributes.codec() {
-            Some(Codec::None) => Ok(None),
-            Some(codec) => decompress(codec, records, MAX_DECOMPRESSED_BYTES).map(Some),
+        let inflated = match header.attributes.codec() {
+            Some(Codec::None) => None,
+            Some(codec) => match budget.inflate(codec, records) {
+                Some(inflated) => Some(inflated),
+                None => return Ok(Some(whole_batch)),
+            },
             None => return Ok(Some(whole_batch)),
         };
-        let Ok(decompressed) = decompressed else { return Ok(Some(whole_batch)) };
-        let payload = decompressed.as_deref().unwrap_or(records);
+        let payload = inflated.as_deref().unwrap_or(records);
         let mut found = Records::over(header, payload).map_while(Result::ok);
         let first =
             found.find(|record| record.timestamp >= timestamp && record.offset >= self.log_start);

@@ -1,6 +1,7 @@
 //! Offsets by timestamp.
 //!
-//! Invariant: an answer is an offset that the asker may read, or the end of what it may read.
+//! Invariant: an answer is an offset that the asker may read, or the end of what it may read. A request makes the shard decompress
+//! no more than a bounded number of bytes.
 
 use ottla_api::storage::{ListOffsetsPartition, ListOffsetsPartitionResult};
 use ottla_partition::FetchRefusal;
@@ -10,7 +11,7 @@ use tracing::error;
 use super::Shard;
 use super::message::OffsetsJob;
 use super::partition::Partition;
-use crate::log::{Files, TimestampQuery};
+use crate::log::{Files, InflateBudget, MAX_INFLATED_BYTES_PER_REQUEST, TimestampQuery};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -26,10 +27,12 @@ const NOT_FOUND: Found = (TimestampMs::NONE, Offset::NONE, LeaderEpoch::NONE);
 impl Shard {
     /// Answers a ListOffsets.
     pub(super) fn list_offsets(&mut self, job: OffsetsJob) {
+        let mut budget = InflateBudget::new(MAX_INFLATED_BYTES_PER_REQUEST);
         let find = |part: &ListOffsetsPartition| {
             let absent = self.absent(part.partition);
+            let means = (&mut self.files, &mut budget);
             match self.partitions.get_mut(&part.partition) {
-                Some(partition) => find(partition, &mut self.files, part, job.committed_only),
+                Some(partition) => find(partition, means, part, job.committed_only),
                 None => Err(absent),
             }
         };
@@ -42,7 +45,7 @@ impl Shard {
 
 fn find(
     partition: &mut Partition,
-    files: &mut Files,
+    (files, budget): (&mut Files, &mut InflateBudget),
     part: &ListOffsetsPartition,
     committed_only: bool,
 ) -> Result<Found, ErrorCode> {
@@ -67,7 +70,7 @@ fn find(
     };
     // R6: what lies below a watermark that is not trusted yet may still be found.
     let end = if committed_only { replica.last_stable_offset() } else { replica.high_watermark() };
-    let found = partition.log.find_timestamp(files, query).map_err(|cause| {
+    let found = partition.log.find_timestamp(files, query, budget).map_err(|cause| {
         error!(partition = %part.partition, "offsets cannot be looked up: {cause}");
         ErrorCode::KafkaStorageError
     })?;

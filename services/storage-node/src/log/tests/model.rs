@@ -56,7 +56,9 @@ fn step(mut machine: Machine, model: &mut Model, action: Action) -> Machine {
         Action::FindTime(at) => {
             let wanted = model.pick(at);
             let query = crate::log::TimestampQuery::NotBefore(TimestampMs(1000 + wanted));
-            let found = machine.logs[0].find_timestamp(&mut machine.files, query).unwrap();
+            let mut budget = crate::log::InflateBudget::new(0);
+            let found =
+                machine.logs[0].find_timestamp(&mut machine.files, query, &mut budget).unwrap();
             assert_eq!(found.map(|found| found.offset.0), (wanted < model.end).then_some(wanted));
         }
         Action::Truncate(at) => {

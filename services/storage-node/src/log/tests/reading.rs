@@ -72,7 +72,15 @@ fn an_idle_log_holds_no_file_and_readers_of_many_logs_share_few() {
 }
 
 fn found(machine: &mut Machine, query: TimestampQuery) -> Option<(i64, i64)> {
-    let found = machine.logs[0].find_timestamp(&mut machine.files, query).unwrap();
+    found_within(machine, query, &mut InflateBudget::new(MAX_INFLATED_BYTES_PER_REQUEST))
+}
+
+fn found_within(
+    machine: &mut Machine,
+    query: TimestampQuery,
+    budget: &mut InflateBudget,
+) -> Option<(i64, i64)> {
+    let found = machine.logs[0].find_timestamp(&mut machine.files, query, budget).unwrap();
     found.map(|found| (found.timestamp.0, found.offset.0))
 }
 
@@ -126,6 +134,30 @@ fn times_out_of_order_and_compressed_batches_are_answered_to_the_record() {
         assert_eq!(found(&mut machine, TimestampQuery::Latest), Some((95, 7)));
         machine.logs[0].raise_log_start(Offset(8), Offset(12));
         assert_eq!(found(&mut machine, not_before(1)), Some((5, 8)));
+    }
+}
+
+#[test]
+fn what_a_request_decompresses_is_bounded_over_all_that_it_looks_up() {
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
+        let mut machine = Machine::new(1, 1, small());
+        let mut builder = BatchBuilder::new(Offset(0)).codec(codec);
+        let value = [0; 30_000];
+        for time in [10, 20, 30] {
+            builder.push(TimestampMs(time), None, Some(&value), &[]);
+        }
+        let mut round = Round::new(&machine.journal);
+        let batch = placed(builder.try_build().unwrap(), 0, 1);
+        round
+            .append(&mut machine.logs[0], &mut machine.files, vec![batch], TimestampMs(1))
+            .unwrap();
+        machine.commit(&mut round).unwrap();
+        // Enough for one batch of 90,000 bytes, not for two.
+        let mut budget = InflateBudget::new(150_000);
+        let mut next = |query| found_within(&mut machine, query, &mut budget);
+        assert_eq!(next(not_before(15)), Some((20, 1)), "{codec:?}");
+        assert_eq!(next(not_before(15)), Some((30, 0)), "{codec:?}: the batch's own");
+        assert_eq!(next(TimestampQuery::Latest), Some((30, 0)), "{codec:?}");
     }
 }
 
