@@ -6,6 +6,7 @@
 pub mod aimed;
 pub mod attack;
 pub mod grpc;
+pub mod hoard;
 pub mod session;
 
 use std::collections::BTreeMap;

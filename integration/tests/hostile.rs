@@ -23,4 +23,13 @@ fn hostile_bytes_on_every_port_cost_neither_a_process_nor_its_memory() {
     println!("mutated frames: {sent:#?}");
     let faults = attack::faults(&mut cluster, RESIDENT_LIMIT_MB);
     assert!(faults.is_empty(), "after the mutated frames: {faults:#?}");
+    // They still hold all that they asked for while honest clients are served.
+    let hoard = attack::hoard(&ports).unwrap();
+    println!("answers left unread: {}", hoard.tally);
+    for node in &mut cluster.nodes {
+        let peak = node.process().peak_resident_mb();
+        println!("{}: at most {peak:.0} MB resident", node.name);
+    }
+    let faults = attack::faults(&mut cluster, RESIDENT_LIMIT_MB);
+    assert!(faults.is_empty(), "while answers are left unread: {faults:#?}");
 }

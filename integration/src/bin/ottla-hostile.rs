@@ -47,6 +47,11 @@ fn main() -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let sent = attack::mutated(&ports, args.frames, args.seed)?;
     report("mutated frames on every port", sent, started, &mut cluster);
+    let started = Instant::now();
+    let hoard = attack::hoard(&ports)?;
+    let sent = vec![("Kafka listener", hoard.tally)];
+    report("answers asked for and left unread", sent, started, &mut cluster);
+    drop(hoard);
     println!("{faults} faults");
     Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
