@@ -18,6 +18,9 @@ pub(super) fn decide(draft: &mut Draft<'_>, topics: &[TopicRef], context: &Conte
         let message = format!("At most {MAX_TOPICS_PER_REQUEST} topics per request.");
         return Reply::Refused(Refusal::new(ErrorCode::PolicyViolation, message));
     }
+    if !context.settings.is_topic_deletion_allowed {
+        return Reply::Topics(vec![Err(disabled()); topics.len()]);
+    }
     let base = draft.image().clone();
     let mut times_named = BTreeMap::new();
     for topic in topics.iter().filter_map(|topic| find(&base, topic).ok()) {
@@ -58,6 +61,12 @@ pub(super) fn outcome_of(topic: &Topic) -> TopicOutcome {
         partitions: i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX),
         replication_factor: i16::try_from(replicas).unwrap_or(i16::MAX),
     }
+}
+
+fn disabled() -> Refusal {
+    let message =
+        "Topic deletion is disabled: delete.topic.enable is false on the active controller.";
+    Refusal::new(ErrorCode::TopicDeletionDisabled, message)
 }
 
 fn duplicate(reference: &TopicRef) -> Refusal {

@@ -12,6 +12,8 @@ pub struct Settings {
     pub num_partitions: i32,
     /// `default.replication.factor`
     pub default_replication_factor: i16,
+    /// `delete.topic.enable`
+    pub is_topic_deletion_allowed: bool,
     /// `broker.session.timeout.ms`
     pub broker_session_timeout_ms: u64,
     /// How long a storage node may be without its control stream until it is fenced, in milliseconds.
@@ -29,6 +31,7 @@ impl Default for Settings {
         Self {
             num_partitions: 1,
             default_replication_factor: 1,
+            is_topic_deletion_allowed: true,
             broker_session_timeout_ms: 9_000,
             control_stream_grace_ms: 500,
             gateway_lease_ms: 2_000,

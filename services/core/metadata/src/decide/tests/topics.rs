@@ -257,6 +257,21 @@ fn topics_are_deleted_by_name_or_id_and_unknown_ones_refused() {
 }
 
 #[test]
+fn no_topic_is_deleted_where_deletion_is_disabled() {
+    let mut world = World::with_nodes([1]);
+    world.settings.is_topic_deletion_allowed = false;
+    world.create(topic("t")).unwrap();
+    let topics = vec![TopicRef::Name("t".to_owned()), TopicRef::Name("nope".to_owned())];
+    let (events, outcomes) = world.topics(Command::DeleteTopics { topics });
+    assert_eq!((events, outcomes.len()), (Vec::new(), 2));
+    for outcome in outcomes {
+        let (code, message) = refusal(outcome);
+        assert_eq!(code, ErrorCode::TopicDeletionDisabled);
+        assert!(message.contains("delete.topic.enable"), "{message}");
+    }
+}
+
+#[test]
 fn a_topic_named_twice_is_not_deleted() {
     let mut world = World::with_nodes([1]);
     let id = world.create(topic("a")).unwrap().id;
