@@ -97,8 +97,52 @@ pub fn domain_settings(
     Ok(Settings {
         num_partitions: config.topics.partitions,
         default_replication_factor: config.topics.replication_factor,
+        is_topic_deletion_allowed: config.topics.is_deletion_allowed,
         broker_session_timeout_ms: u64::try_from(session_ms).unwrap_or(u64::MAX),
         topic_defaults: ClusterDefaults::from_broker_configs(&set)?,
         ..Settings::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_metadata::topic_config::{KEYS, Served};
+    use ottla_runtime::config::{ConfigFile, ConfigSources, Meaning, server_keys};
+
+    fn load(lines: &str) -> ServerConfig {
+        let text = format!("process.roles=broker,controller\nnode.id=1\nlog.dirs=/data\n{lines}\n");
+        let file = Some(ConfigFile { name: "test".into(), text });
+        ServerConfig::load(&ConfigSources { file, ..ConfigSources::default() }, "here").unwrap()
+    }
+
+    #[test]
+    fn the_operators_word_on_deletion_reaches_the_decisions() {
+        for (line, is_allowed) in [("", true), ("delete.topic.enable=false", false)] {
+            let settings = domain_settings(&load(line)).unwrap();
+            assert_eq!(settings.is_topic_deletion_allowed, is_allowed, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_default_factor_that_decisions_refuse_is_told_at_the_start() {
+        let most = Settings::default().max_replication_factor;
+        for (factor, is_told) in [(most, false), (most + 1, true)] {
+            let line = format!("default.replication.factor={factor}");
+            let config = load(&line);
+            let notices = config.notices();
+            assert_eq!(notices.iter().any(|notice| notice.contains(&line)), is_told, "{notices:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_sets_a_topic_config_is_obeyed_exactly_where_the_topic_config_is() {
+        for key in KEYS {
+            for synonym in key.synonyms {
+                let broker = server_keys().get(synonym).unwrap();
+                let is_obeyed = matches!(key.served, Served::Obeyed | Served::Except(_));
+                assert_eq!(broker.meaning == Meaning::Obeyed, is_obeyed, "{synonym}");
+            }
+        }
+    }
 }

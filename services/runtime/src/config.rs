@@ -4,6 +4,7 @@
 //! stands, why it cannot be, and what to write instead. What has no effect is told too.
 //! Knows the names of the roles and their addresses, but nothing of what the roles do.
 
+mod caveats;
 mod deviations;
 mod explain;
 mod key;

@@ -48,6 +48,8 @@ pub enum Served {
     Obeyed,
     /// It is validated, stored and shown, and has no effect yet.
     Stored,
+    /// Like [`Served::Obeyed`], except for this item of its list, which is only stored.
+    Except(&'static str),
     /// Like [`Served::Stored`], and shown only where it is set: Kafka keeps it for its own tests.
     Internal,
 }
@@ -112,6 +114,17 @@ pub fn validate(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
 }
 
 impl ConfigKey {
+    /// What is made of one value: never [`Served::Except`].
+    pub fn served_with(&self, text: Option<&str>) -> Served {
+        match self.served {
+            Served::Except(item) if value::list(text.unwrap_or_default()).contains(&item) => {
+                Served::Stored
+            }
+            Served::Except(_) => Served::Obeyed,
+            same => same,
+        }
+    }
+
     /// Checks one value. Errors: [`ConfigError::Invalid`] or [`ConfigError::EmptyItem`].
     pub fn validate(&self, text: &str) -> Result<(), ConfigError> {
         if text.len() > MAX_CONFIG_VALUE_BYTES {

@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use crate::config::caveats::caveat_of;
 use crate::config::deviations::DEVIATIONS;
 use crate::config::key::{KeyDef, Kind, Meaning};
 use crate::config::settings::Settings;
@@ -27,7 +28,7 @@ pub struct ExplainRow {
     pub default: Option<String>,
     /// Kafka's default and the reason why ours is another; `None` where they are the same.
     pub why_different: Option<String>,
-    /// `obeyed`, `no effect yet`, or `no effect: ` and the reason.
+    /// `obeyed`, `not obeyed: ` and what happens with this value, `no effect yet`, or `no effect: ` and the reason.
     pub effect: String,
     /// One sentence, for Ottla's own keys.
     pub doc: String,
@@ -48,6 +49,23 @@ impl Settings {
         rows
     }
 
+    /// Variables of the environment that look like keys and are none. Their values may be anybody's secrets, and are not shown.
+    pub fn explain_unknown_variables(&self) -> Vec<ExplainRow> {
+        let row = |variable: &String| ExplainRow {
+            key: variable.clone(),
+            value: Some("(hidden)".to_owned()),
+            source: "environment".to_owned(),
+            kind: Kind::String.kafka_name(),
+            is_sensitive: true,
+            is_set: true,
+            default: None,
+            why_different: None,
+            effect: format!("no effect: {}", self.why_unknown(variable)),
+            doc: String::new(),
+        };
+        self.unknown_variables().iter().map(row).collect()
+    }
+
     fn row(&self, key: &KeyDef, name: &str) -> ExplainRow {
         let is_secret = key.kind == Kind::Password;
         let shown = |text: &str| if is_secret { "(hidden)".to_owned() } else { text.to_owned() };
@@ -64,7 +82,10 @@ impl Settings {
                 format!("Kafka: {}; {}", key.default.unwrap_or("null"), deviation.why)
             }),
             effect: match key.meaning {
-                Meaning::Obeyed => "obeyed".into(),
+                Meaning::Obeyed => match caveat_of(name, self.text(name)) {
+                    Some(told) => format!("not obeyed: {told}"),
+                    None => "obeyed".into(),
+                },
                 Meaning::Later => "no effect yet".into(),
                 Meaning::None(reason) => format!("no effect: {reason}"),
             },

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use ottla_types::NodeId;
 
 use crate::config::explain::ExplainRow;
+use crate::config::key::Meaning;
 use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::settings::{ConfigSources, Settings, Source};
 use crate::config::table::server_keys;
@@ -123,7 +124,11 @@ impl ServerConfig {
             );
         }
         let largest = self.topics.max_message_bytes();
-        if self.storage.replica_fetch_max_bytes.saturating_add(LOG_OVERHEAD_BYTES) < largest {
+        let is_obeyed =
+            |key| server_keys().get(key).is_some_and(|key| key.meaning == Meaning::Obeyed);
+        if is_obeyed("replica.fetch.max.bytes")
+            && self.storage.replica_fetch_max_bytes.saturating_add(LOG_OVERHEAD_BYTES) < largest
+        {
             self.notices.push(format!(
                 "replica.fetch.max.bytes={} is below message.max.bytes={largest}: a large batch travels alone",
                 self.storage.replica_fetch_max_bytes
@@ -146,6 +151,11 @@ impl ServerConfig {
     /// Every key with its value, source and effect.
     pub fn explain(&self) -> Vec<ExplainRow> {
         self.settings.explain()
+    }
+
+    /// Variables of the environment that look like keys and are none, in the form of [`ServerConfig::explain`].
+    pub fn explain_unknown_variables(&self) -> Vec<ExplainRow> {
+        self.settings.explain_unknown_variables()
     }
 
     /// The single values, for `DescribeConfigs`.

@@ -8,11 +8,12 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use crate::config::caveats::caveat_of;
 use crate::config::deviations::DEVIATIONS;
 use crate::config::key::{KeyDef, Kind, Meaning, items};
 use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::properties::parse_properties;
-use crate::config::table::KeyTable;
+use crate::config::table::{KeyTable, nearest_of};
 use crate::seams::{Disk, OpenMode};
 
 /// The longest configuration file.
@@ -115,6 +116,8 @@ pub struct Settings {
     table: &'static KeyTable,
     set: BTreeMap<String, Setting>,
     notices: Vec<String>,
+    /// Variables that look like ours and name no key.
+    unknown_variables: Vec<String>,
 }
 
 impl Settings {
@@ -123,7 +126,12 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with the single values.
     pub fn load(table: &'static KeyTable, sources: &ConfigSources) -> Result<Self, ConfigErrors> {
-        let mut settings = Self { table, set: BTreeMap::new(), notices: Vec::new() };
+        let mut settings = Self {
+            table,
+            set: BTreeMap::new(),
+            notices: Vec::new(),
+            unknown_variables: Vec::new(),
+        };
         let mut problems = Vec::new();
         for (key, text) in &sources.preset {
             settings.put(key, text, Source::Preset, &mut problems);
@@ -184,9 +192,7 @@ impl Settings {
                     self.put(key.name, text, Source::Environment(variable.clone()), problems);
                 }
                 // Not an error: Kubernetes sets OTTLA_PORT and the like where a service is named ottla.
-                None => self
-                    .notices
-                    .push(format!("{variable} is no key of Ottla's, so it has no effect")),
+                None => self.unknown_variables.push(variable.clone()),
             }
         }
     }
@@ -217,13 +223,37 @@ impl Settings {
         for (key, setting) in &self.set {
             let Some(known) = self.table.get(key) else { continue };
             let notice = match known.meaning {
-                Meaning::Obeyed => continue,
+                Meaning::Obeyed => match caveat_of(key, Some(&setting.text)) {
+                    Some(told) => format!("{key}={} ({}): {told}", setting.text, setting.source),
+                    None => continue,
+                },
                 Meaning::Later => format!("{key} ({}) has no effect yet", setting.source),
                 Meaning::None(reason) => {
                     format!("{key} ({}) has no effect: {reason}", setting.source)
                 }
             };
             self.notices.push(notice);
+        }
+        for variable in &self.unknown_variables {
+            self.notices.push(format!("{variable} has no effect: {}", self.why_unknown(variable)));
+        }
+    }
+
+    /// The variables that look like ours and name no key.
+    pub(super) fn unknown_variables(&self) -> &[String] {
+        &self.unknown_variables
+    }
+
+    /// Why a variable sets nothing, with the one that was meant, if one looks like it.
+    pub(super) fn why_unknown(&self, variable: &str) -> String {
+        let single = self.table.keys().filter(|key| !key.name.ends_with('*'));
+        let known = single.map(|key| variable_of(key.name));
+        let known = known.chain(OTHER_VARIABLES.iter().map(|name| (*name).to_owned()));
+        // Every name begins with the prefix, so it says nothing about likeness.
+        let bare = |name: &str| name[ENVIRONMENT_PREFIX.len()..].to_owned();
+        match nearest_of(&bare(variable), known.map(|name| bare(&name))) {
+            Some(meant) => format!("unknown key; did you mean {ENVIRONMENT_PREFIX}{meant}?"),
+            None => "unknown key; `ottla config explain` lists all keys".into(),
         }
     }
 

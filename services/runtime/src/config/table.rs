@@ -34,11 +34,19 @@ impl KeyTable {
 
     /// The known name that looks most like this one, if one does.
     pub fn nearest(&self, name: &str) -> Option<&'static str> {
-        let distances = self.keys.iter().map(|key| (edit_distance(name, key.name), key.name));
-        // A short name is near to everything, so what counts is the share that is wrong.
-        let limit = MAX_EDIT_DISTANCE.min(name.chars().count() / 3);
-        distances.min().filter(|(distance, _)| *distance <= limit).map(|(_, nearest)| nearest)
+        nearest_of(name, self.keys.iter().map(|key| key.name))
     }
+}
+
+/// The one of these names that looks most like `name`, if one does.
+pub(super) fn nearest_of<N: AsRef<str> + Ord>(
+    name: &str,
+    names: impl Iterator<Item = N>,
+) -> Option<N> {
+    let distances = names.map(|known| (edit_distance(name, known.as_ref()), known));
+    // A short name is near to everything, so what counts is the share that is wrong.
+    let limit = MAX_EDIT_DISTANCE.min(name.chars().count() / 3);
+    distances.min().filter(|(distance, _)| *distance <= limit).map(|(_, nearest)| nearest)
 }
 
 /// Everything that may stand in a server's configuration.

@@ -24,7 +24,7 @@ pub struct DescribedConfig {
     pub read_only: bool,
     /// Whether its value is a secret.
     pub sensitive: bool,
-    /// Whether it has an effect.
+    /// Whether the value has an effect; never [`Served::Except`].
     pub served: Served,
     /// All the places where it is set, the one that counts first.
     pub synonyms: Vec<Synonym>,
@@ -85,13 +85,13 @@ fn describe_one(
     });
     DescribedConfig {
         name: key.name,
+        served: key.served_with(value.as_deref()),
         value,
         source,
         kind: key.kind,
         documentation: key.documentation,
         read_only: false,
         sensitive: false,
-        served: key.served,
         synonyms: [dynamic, fixed, default_synonym(key)].into_iter().flatten().collect(),
     }
 }

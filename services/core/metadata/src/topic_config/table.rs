@@ -3,22 +3,23 @@
 //! Invariant: sorted by name, each name once. Types, defaults and checks are those of Kafka 4.3, except that
 //! `flush.messages` is 1: what is acknowledged is on disk.
 
+use super::ConfigKey;
+use super::Served::{Except, Internal, Obeyed, Stored};
 use super::value::Check::{
     Any, AtLeast, Between, BetweenOrDefault, OneOf, Ratio, Subset, ThrottledReplicas,
 };
 use super::value::Kind::{Boolean, Double, Int, List, Long, String};
-use super::{ConfigKey, Served};
 
 /// One row of the table.
 macro_rules! keys {
-    ($($name:literal: $kind:ident = $default:expr, $check:expr, [$($synonym:literal),*], $served:ident, $doc:literal;)*) => {
+    ($($name:literal: $kind:ident = $default:expr, $check:expr, [$($synonym:literal),*], $served:expr, $doc:literal;)*) => {
         /// All topic configs, by name.
         pub static KEYS: &[ConfigKey] = &[$(ConfigKey {
             name: $name,
             kind: $kind,
             default: $default,
             synonyms: &[$($synonym),*],
-            served: Served::$served,
+            served: $served,
             documentation: $doc,
             check: $check,
         },)*];
@@ -26,7 +27,7 @@ macro_rules! keys {
 }
 
 keys! {
-    "cleanup.policy": List = Some("delete"), Subset(&["compact", "delete"]), ["log.cleanup.policy"], Obeyed,
+    "cleanup.policy": List = Some("delete"), Subset(&["compact", "delete"]), ["log.cleanup.policy"], Except("compact"),
         "What happens to old segments: delete removes them by time and size; compact (stored, not obeyed yet) keeps the last value of each key.";
     "compression.gzip.level": Int = Some("-1"), BetweenOrDefault(1, 9), ["compression.gzip.level"], Stored,
         "The level to compress with where compression.type is gzip.";
@@ -98,6 +99,6 @@ keys! {
         "The most that is subtracted at random from segment.ms, so that segments do not roll all at once.";
     "segment.ms": Long = Some("604800000"), AtLeast(1), ["log.roll.ms", "log.roll.hours"], Obeyed,
         "The age at which a new segment begins even if the old one is not full.";
-    "unclean.leader.election.enable": Boolean = Some("false"), Any, ["unclean.leader.election.enable"], Obeyed,
+    "unclean.leader.election.enable": Boolean = Some("false"), Any, ["unclean.leader.election.enable"], Stored,
         "Whether a replica that is not in sync may lead when no other can, at the price of records.";
 }

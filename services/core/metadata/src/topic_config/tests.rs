@@ -184,6 +184,50 @@ fn a_description_names_every_config_with_its_source() {
     assert_eq!((rest.value.as_deref(), rest.source), (Some("1"), ConfigSource::Default));
 }
 
+#[test]
+fn what_is_not_obeyed_says_so() {
+    let served = |name: &str, configs: &[(&str, &str)]| {
+        let described = describe(&map(configs), &ClusterDefaults::default());
+        described.into_iter().find(|config| config.name == name).unwrap().served
+    };
+    for name in ["unclean.leader.election.enable", "compression.type", "preallocate"] {
+        assert_eq!(served(name, &[]), Served::Stored, "{name}");
+    }
+    assert_eq!(served("min.insync.replicas", &[]), Served::Obeyed);
+    let policy = |value| served("cleanup.policy", &[("cleanup.policy", value)]);
+    assert_eq!((policy("delete"), policy("")), (Served::Obeyed, Served::Obeyed));
+    assert_eq!((policy("compact"), policy("delete, compact")), (Served::Stored, Served::Stored));
+}
+
+#[test]
+fn the_readme_lists_exactly_the_configs_that_are_obeyed() {
+    let readme = include_str!("../../../../../README.md");
+    let (_, rest) = readme.split_once("- **Topic configs**").expect("the README speaks of them");
+    let (bullet, _) = rest.split_once("\n- ").expect("another bullet follows");
+    let (_, list) = bullet.split_once("Obeyed:").expect("the list of those obeyed");
+    let (list, _) = list.split_once("The others are stored").expect("the list ends");
+    // What stands in brackets is about values.
+    let mut told = Vec::new();
+    let mut depth = 0;
+    for (at, part) in list.split('`').enumerate() {
+        if at % 2 == 1 && depth == 0 {
+            told.push(part);
+        } else if at % 2 == 0 {
+            depth += part.matches('(').count();
+            depth -= part.matches(')').count();
+        }
+    }
+    told.sort_unstable();
+    let is_obeyed = |key: &&ConfigKey| matches!(key.served, Served::Obeyed | Served::Except(_));
+    let obeyed: Vec<&str> = KEYS.iter().filter(is_obeyed).map(|key| key.name).collect();
+    assert_eq!(told, obeyed);
+    for key in KEYS {
+        if let Served::Except(item) = key.served {
+            assert!(list.contains(&format!("not yet `{item}`")), "{} {item}", key.name);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_a_config_panic(at in 0..KEYS.len(), text in ".*") {

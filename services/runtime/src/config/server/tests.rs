@@ -115,7 +115,9 @@ fn a_broker_that_knows_no_roles_is_a_cluster_of_its_own() {
         (10 << 20, 4)
     );
     assert_eq!((config.log_dirs.len(), config.quorum.voters.len()), (3, 1));
-    assert!(config.notices()[0].contains("process.roles"));
+    let is_told = |start: &str| config.notices().iter().any(|notice| notice.starts_with(start));
+    assert!(is_told("process.roles is not set"));
+    assert!(is_told("num.replica.fetchers (server.properties:9) has no effect yet"));
 }
 
 #[test]
@@ -149,6 +151,9 @@ fn later_layers_win_and_every_value_knows_its_source() {
         ("OTTLA_HTTP_LISTENER", ":1"),
         ("OTTLA_LOG", "debug"),
         ("OTTLA_SERVICE_HOST", "10.0.0.1"),
+        ("OTTLA_NUM_PARTITONS", "9"),
+        ("OTTLA_HTTP_LISTENERS", "9"),
+        ("OTTLA_BOOTSTRP", "9"),
         ("PATH", "/bin"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -178,8 +183,49 @@ fn later_layers_win_and_every_value_knows_its_source() {
     assert_eq!(kind("log.dirs"), ("LIST", false, true));
     assert_eq!(kind("ssl.key.password"), ("PASSWORD", true, false));
     assert_eq!(config.topics.get("retention.ms"), Some("3600000"));
-    assert!(config.notices().iter().any(|notice| notice.starts_with("OTTLA_SERVICE_HOST")));
+    let unknown = config.explain_unknown_variables();
+    for (variable, why) in [
+        ("OTTLA_SERVICE_HOST", "unknown key; `ottla config explain` lists all keys"),
+        ("OTTLA_NUM_PARTITONS", "unknown key; did you mean OTTLA_NUM_PARTITIONS?"),
+        ("OTTLA_HTTP_LISTENERS", "unknown key; did you mean OTTLA_HTTP_LISTENER?"),
+        ("OTTLA_BOOTSTRP", "unknown key; did you mean OTTLA_BOOTSTRAP?"),
+    ] {
+        let notice = format!("{variable} has no effect: {why}");
+        assert!(config.notices().contains(&notice), "{:?}", config.notices());
+        let row = unknown.iter().find(|row| row.key == variable).unwrap();
+        assert_eq!(row.effect, format!("no effect: {why}"));
+        assert_eq!(row.value.as_deref(), Some("(hidden)"));
+    }
     assert!(rows.len() > 390);
+}
+
+#[test]
+fn a_value_without_effect_is_told_at_the_start_and_by_explain() {
+    let told = |line: &str| {
+        let config = load(&format!("{KAFKA_STOCK}{line}\n")).unwrap();
+        let key = line.split('=').next().unwrap();
+        let effect = config.explain().into_iter().find(|row| row.key == key).unwrap().effect;
+        let notices = config.notices().iter().filter(|notice| notice.starts_with(key));
+        (effect, notices.cloned().collect::<Vec<_>>())
+    };
+    for line in ["default.replication.factor=1", "log.cleanup.policy=delete"] {
+        assert_eq!(told(line), ("obeyed".to_owned(), Vec::new()));
+    }
+    for (line, cause) in [
+        ("default.replication.factor=3", "replication is not there yet"),
+        ("log.cleanup.policy=compact", "compact has no effect yet"),
+        ("log.cleanup.policy=compact,delete", "compact has no effect yet"),
+    ] {
+        let (effect, notices) = told(line);
+        assert!(effect.starts_with(&format!("not obeyed: {cause}")), "{effect}");
+        let expected = format!("{line} (server.properties:28): {cause}");
+        assert!(notices.len() == 1 && notices[0].starts_with(&expected), "{notices:?}");
+    }
+    for line in
+        ["compression.type=zstd", "log.cleaner.delete.retention.ms=1", "log.preallocate=true"]
+    {
+        assert_eq!(told(line).0, "no effect yet", "{line}");
+    }
 }
 
 #[test]
