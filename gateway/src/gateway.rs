@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::backend::Backends;
 use crate::config::GatewayConfig;
 use crate::connection::{AnswerMemory, MemoryBudget, Slots};
-use crate::handlers::AddressBook;
+use crate::handlers::{AddressBook, RefusedCreations};
 use crate::layers::{AllowAll, Stacks};
 use crate::metrics::GatewayMetrics;
 
@@ -43,6 +43,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: GatewayMetrics,
     /// Where clients find the storage nodes.
     pub(crate) addresses: AddressBook,
+    /// Topics that could not be created automatically.
+    pub(crate) refused_creations: RefusedCreations,
     /// What is known of the cluster.
     pub(crate) metadata: MetadataFollower,
     stacks: Mutex<Stacks>,
@@ -72,6 +74,7 @@ impl Gateway {
             answers,
             slots: Slots::new(limits),
             addresses: AddressBook::default(),
+            refused_creations: RefusedCreations::default(),
             stacks: Mutex::new(stacks),
             config,
             seams,

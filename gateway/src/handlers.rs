@@ -18,6 +18,7 @@ mod metadata;
 mod nodes;
 mod produce;
 mod readiness;
+mod refused_creations;
 mod topic_command;
 mod topics;
 
@@ -39,6 +40,7 @@ pub(crate) use list_offsets::ListOffsets;
 pub(crate) use metadata::Metadata;
 pub(crate) use nodes::AddressBook;
 pub(crate) use produce::{Produce, producers};
+pub(crate) use refused_creations::RefusedCreations;
 
 /// The longest wait that a request may ask for; more is cut to this.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);

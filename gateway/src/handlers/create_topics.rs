@@ -140,6 +140,18 @@ fn configs(call: &Call, set: Vec<(String, Option<String>)>) -> Vec<CreatableTopi
     told.collect()
 }
 
+/// Another client that was faster is no refusal.
+fn tell_refused(call: &Call, names: &[String], outcomes: &[Outcome]) {
+    let now = call.gateway.seams.clock.monotonic();
+    for (name, outcome) in names.iter().zip(outcomes) {
+        if let Err(refusal) = outcome
+            && refusal.code != ErrorCode::TopicAlreadyExists
+        {
+            call.gateway.refused_creations.note(now, name, refusal);
+        }
+    }
+}
+
 /// Creates topics with the cluster's defaults; returns the image that has those that could be created.
 pub(super) async fn create_missing(call: &Call, names: Vec<String>) -> Arc<Image> {
     let topic = |name: &String| NewTopic {
@@ -151,8 +163,9 @@ pub(super) async fn create_missing(call: &Call, names: Vec<String>) -> Arc<Image
     };
     let topics: Vec<NewTopic> = names.iter().map(topic).collect();
     let command = Command::CreateTopics { topics, validate_only: false };
-    // What was refused is missing in the image, and the answer says so.
+    // What was refused is missing in the image, and the answer says so; only the log can say why.
     let outcomes = submit(call, (command, names.len()), Until::Served, CREATION_TIMEOUT).await;
+    tell_refused(call, &names, &outcomes);
     let by_another = |(name, outcome): (&String, &Outcome)| {
         let refusal = outcome.as_ref().err()?;
         (refusal.code == ErrorCode::TopicAlreadyExists).then(|| name.clone())

@@ -9,5 +9,6 @@ mod controller;
 mod hostile;
 mod memory;
 mod pipeline;
+mod refused_creations;
 mod roles;
 mod storage;
