@@ -18,6 +18,7 @@ mod settings;
 mod snapshot;
 mod stages;
 mod stop;
+mod told;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -235,9 +236,10 @@ impl Driver {
         if leads != leads_now {
             self.drop_leadership();
             if leads_now.is_some() {
-                let ready_at = self.raft.raft.raft_log.last_index();
+                let log = &self.raft.raft.raft_log;
+                let (ready_at, old_news_to) = (log.last_index(), log.committed);
                 tracing::info!(node = %self.config.node, term, "became the active controller");
-                self.leadership = Some(Leadership::new(term, ready_at));
+                self.leadership = Some(Leadership::new(term, ready_at, old_news_to));
             }
         }
         let leader = self.peers.node(self.raft.raft.leader_id);

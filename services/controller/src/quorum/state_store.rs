@@ -21,6 +21,7 @@ use ottla_metadata::Image;
 use ottla_metadata::image::{Broker, Gateway, Topic};
 use ottla_types::{ClusterId, MetadataOffset, NodeId};
 
+pub(super) use history::cause;
 pub use queue::StoreQueue;
 pub use tree_store::{MemoryStore, SledStore};
 pub use writer::StoreWriter;

@@ -8,4 +8,5 @@ mod logs;
 mod network;
 mod single;
 mod snapshots;
+mod told;
 mod traces;

@@ -7,7 +7,7 @@ use raft::eraftpb::{Entry, EntryType};
 
 use super::applied::Applied;
 use super::leadership::Answer;
-use super::{Driver, Stop};
+use super::{Driver, Stop, told};
 
 impl Driver {
     /// Applies committed entries.
@@ -53,6 +53,9 @@ impl Driver {
         p3_check_follows(self.committed.offset, &applied)?;
         if let Some(mismatch) = applied.iter().find_map(|applied| applied.changes.mismatch) {
             return Err(Stop::StateDiffers(mismatch));
+        }
+        if self.leadership.as_ref().is_some_and(|leadership| index > leadership.old_news_to) {
+            applied.iter().for_each(told::tell);
         }
         if let Some(last) = applied.last() {
             self.committed = last.after.clone();

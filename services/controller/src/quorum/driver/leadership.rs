@@ -23,6 +23,8 @@ pub(super) struct Leadership {
     pub(super) term: u64,
     /// Decisions begin once the entries up to here are applied: then the image knows all that earlier leaders may have committed.
     pub(super) ready_at: u64,
+    /// Entries up to here were committed when it began.
+    pub(super) old_news_to: u64,
     /// There from then on.
     pub(super) decider: Option<Decider>,
     pending: VecDeque<Pending>,
@@ -64,10 +66,11 @@ pub(super) struct Answer {
 }
 
 impl Leadership {
-    pub(super) fn new(term: u64, ready_at: u64) -> Self {
+    pub(super) fn new(term: u64, ready_at: u64, old_news_to: u64) -> Self {
         Self {
             term,
             ready_at,
+            old_news_to,
             decider: None,
             pending: VecDeque::new(),
             pending_bytes: 0,

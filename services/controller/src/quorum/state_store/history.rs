@@ -159,7 +159,8 @@ fn time(event: &Event) -> TimestampMs {
     }
 }
 
-fn cause(event: &Event) -> String {
+/// Why something happened, in a sentence.
+pub(in crate::quorum) fn cause(event: &Event) -> String {
     match event {
         Event::BrokerFenced { node, reason, .. } => match reason {
             FenceReason::SessionExpired { silent_ms } => {
