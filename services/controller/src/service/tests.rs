@@ -66,8 +66,18 @@ pub(crate) async fn run(config: ControllerConfig) -> Result<Running, StartError>
 
 /// One controller with a live storage node.
 pub(crate) async fn run_single(dir: &Path) -> Running {
+    run_single_with(dir, |_| ()).await
+}
+
+/// The same, with another configuration.
+pub(crate) async fn run_single_with(
+    dir: &Path,
+    change: impl FnOnce(&mut ControllerConfig),
+) -> Running {
     let ports = free_ports(&Seams::real(), 1).await;
-    let running = run(config(dir, 1, &ports)).await.unwrap();
+    let mut config = config(dir, 1, &ports);
+    change(&mut config);
+    let running = run(config).await.unwrap();
     running.handle.formatted().await;
     live_storage_node(running.handle.controller().as_ref()).await;
     running

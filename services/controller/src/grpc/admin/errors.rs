@@ -74,7 +74,7 @@ fn grpc_code(code: ErrorCode) -> Code {
             Code::PermissionDenied
         }
         ErrorCode::ThrottlingQuotaExceeded => Code::ResourceExhausted,
-        ErrorCode::PolicyViolation => Code::FailedPrecondition,
+        ErrorCode::PolicyViolation | ErrorCode::TopicDeletionDisabled => Code::FailedPrecondition,
         _ => Code::Internal,
     }
 }

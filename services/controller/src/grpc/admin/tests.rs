@@ -14,7 +14,8 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt as _;
 
 use super::errors::ERROR_DOMAIN;
-use crate::service::tests::{Running, run_single};
+use crate::config::ControllerConfig;
+use crate::service::tests::{Running, run_single_with};
 
 struct Admin {
     running: Running,
@@ -23,8 +24,12 @@ struct Admin {
 }
 
 async fn admin() -> Admin {
+    admin_with(|_| ()).await
+}
+
+async fn admin_with(change: impl FnOnce(&mut ControllerConfig)) -> Admin {
     let dir = tempfile::tempdir().unwrap();
-    let running = run_single(dir.path()).await;
+    let running = run_single_with(dir.path(), change).await;
     let address = running.handle.admin_address.unwrap();
     let address = HostPort::new(address.ip().to_string(), address.port());
     let channel = channel(&Seams::real().net, &address);
@@ -109,6 +114,39 @@ async fn errors_carry_kafkas_name() {
     let token = wire::ListGatewaysRequest { page_token: "x".into(), ..Default::default() };
     let token = admin.cluster().list_gateways(token).await.unwrap_err();
     assert_error(&token, Code::InvalidArgument, "INVALID_REQUEST");
+    admin.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_topic_is_deleted_where_deletion_is_disabled() {
+    let admin = admin_with(|config| config.domain.is_topic_deletion_allowed = false).await;
+    admin.create("t").await.unwrap();
+    let delete = wire::DeleteTopicRequest { name: "t".into(), ..Default::default() };
+    let refused = admin.topics().delete_topic(delete).await.unwrap_err();
+    assert_error(&refused, Code::FailedPrecondition, "TOPIC_DELETION_DISABLED");
+    assert!(refused.message().contains("delete.topic.enable"), "{refused}");
+    let get = wire::GetTopicRequest { name: "t".into(), ..Default::default() };
+    admin.topics().get_topic(get).await.unwrap();
+    admin.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn configs_that_are_not_obeyed_say_so() {
+    let admin = admin().await;
+    admin.create("t").await.unwrap();
+    let alter = wire::AlterTopicConfigsRequest {
+        name: "t".into(),
+        set: [("cleanup.policy".to_owned(), "compact".to_owned())].into(),
+        ..Default::default()
+    };
+    admin.topics().alter_topic_configs(alter).await.unwrap();
+    let describe = wire::DescribeTopicConfigsRequest { name: "t".into(), ..Default::default() };
+    let configs = admin.topics().describe_topic_configs(describe).await.unwrap();
+    let configs = configs.into_inner().configs;
+    let is_flagged =
+        |name: &str| configs.iter().find(|config| config.name == name).unwrap().is_not_obeyed;
+    assert!(is_flagged("cleanup.policy") && is_flagged("unclean.leader.election.enable"));
+    assert!(!is_flagged("retention.ms") && !is_flagged("min.insync.replicas"));
     admin.end().await;
 }
 
