@@ -32,7 +32,8 @@ struct Explained(Vec<ExplainRow>);
 pub(super) fn run(command: &ConfigCommand, format: Format) -> Result<(), Failure> {
     let ConfigCommand::Explain { file, overrides, changed } = command;
     let config = settings::load(file.as_deref(), overrides, Vec::new())?;
-    let mut rows = config.explain();
+    let mut rows = config.explain_unknown_variables();
+    rows.extend(config.explain());
     if *changed {
         rows.retain(|row| row.value != row.default);
     }
