@@ -2,6 +2,7 @@
 //!
 //! Invariant: asking never waits for longer than the asker allows, and a member that has ended says so.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -163,8 +164,20 @@ impl Member {
 
     /// The health of the quorum.
     pub async fn status(&self) -> Result<QuorumStatus, CallError> {
+        self.ask(PeerInput::Status).await
+    }
+
+    /// How long the active controller has not heard each other voter, in milliseconds; empty where this member is not active.
+    pub async fn silences(&self) -> Result<BTreeMap<NodeId, i64>, CallError> {
+        self.ask(PeerInput::Silences).await
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> PeerInput,
+    ) -> Result<T, CallError> {
         let (answer, answered) = oneshot::channel();
-        let asked = self.peers.send(PeerInput::Status(answer));
+        let asked = self.peers.send(question(answer));
         let ask = async {
             asked.await.map_err(|_| CallError::Stopping)?;
             answered.await.map_err(|_| CallError::Stopping)

@@ -1,5 +1,7 @@
 //! `ClusterService`.
 
+use std::collections::BTreeMap;
+
 use ottla_api::controller::{QuorumRole, QuorumStatus};
 use ottla_metadata::Image;
 use ottla_metadata::image::{Broker, Gateway};
@@ -43,17 +45,20 @@ impl ClusterService for AdminServices {
         request: Request<wire::GetQuorumRequest>,
     ) -> Result<Response<wire::GetQuorumResponse>, Status> {
         let request_id = request.into_inner().request_id;
-        let status = self.member.status().await.map_err(AdminError::Call);
-        respond(
-            status
-                .map(|status| wire::GetQuorumResponse { request_id, quorum: Some(quorum(status)) }),
-        )
+        let quorum = self.quorum().await;
+        respond(quorum.map(|quorum| wire::GetQuorumResponse { request_id, quorum: Some(quorum) }))
     }
 }
 
 impl AdminServices {
-    async fn cluster(&self, request_id: String) -> Result<wire::GetClusterResponse, AdminError> {
+    async fn quorum(&self) -> Result<wire::Quorum, AdminError> {
         let status = self.member.status().await.map_err(AdminError::Call)?;
+        let silences = self.member.silences().await.map_err(AdminError::Call)?;
+        Ok(quorum(status, &silences))
+    }
+
+    async fn cluster(&self, request_id: String) -> Result<wire::GetClusterResponse, AdminError> {
+        let quorum = self.quorum().await?;
         let image = self.image();
         let partitions = || image.topics.values().flat_map(|topic| &topic.partitions);
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -66,7 +71,7 @@ impl AdminServices {
             metadata_offset: image.offset.0,
             storage_nodes: brokers.map(|broker| storage_node(&image, broker)).collect(),
             gateways: gateways.map(|gateway| self::gateway(gateway)).collect(),
-            quorum: Some(quorum(status)),
+            quorum: Some(quorum),
             storage_node_count: to_i32(image.brokers.len()),
             gateway_count: to_i32(image.gateways.len()),
             topic_count: to_i32(image.topics.len()),
@@ -140,7 +145,7 @@ fn gateway(gateway: &Gateway) -> wire::Gateway {
     }
 }
 
-fn quorum(status: QuorumStatus) -> wire::Quorum {
+fn quorum(status: QuorumStatus, silences: &BTreeMap<NodeId, i64>) -> wire::Quorum {
     let role = match status.role {
         QuorumRole::Leader => wire::QuorumRole::Leader,
         QuorumRole::Follower => wire::QuorumRole::Follower,
@@ -151,6 +156,7 @@ fn quorum(status: QuorumStatus) -> wire::Quorum {
         node_id: member.node.0,
         endpoint: member.endpoint,
         match_index: member.match_index,
+        last_contact_ms: silences.get(&member.node).copied(),
     };
     wire::Quorum {
         node_id: status.node.0,

@@ -37,8 +37,20 @@ impl AdminError {
 
     /// Nothing of this name.
     pub(super) fn no_topic(name: &str) -> Self {
-        let message = format!("there is no topic {name:?}; ListTopics shows those that are there");
+        let message = format!(
+            "there is no topic {name:?}; `ottla topic list` (ListTopics) shows those that are there"
+        );
         Self::Refused(Refusal::new(ErrorCode::UnknownTopicOrPartition, message))
+    }
+
+    /// The same where the domain said so without the name.
+    pub(super) fn of_topic(self, name: &str) -> Self {
+        match self {
+            Self::Refused(Refusal { code: ErrorCode::UnknownTopicOrPartition, .. }) => {
+                Self::no_topic(name)
+            }
+            other => other,
+        }
     }
 
     fn code(&self) -> ErrorCode {

@@ -116,9 +116,10 @@ impl AdminServices {
         request: wire::DeleteTopicRequest,
     ) -> Result<wire::DeleteTopicResponse, AdminError> {
         let wire::DeleteTopicRequest { request_id, name } = request;
-        let topics = vec![TopicRef::Name(name)];
+        let topics = vec![TopicRef::Name(name.clone())];
         let submitted = self.write(span, Command::DeleteTopics { topics }).await?;
-        let outcome = topic_values::one_topic(submitted.reply)?;
+        let outcome =
+            topic_values::one_topic(submitted.reply).map_err(|error| error.of_topic(&name))?;
         let (id, metadata_offset) = (outcome.id.to_string(), submitted.offset.0);
         Ok(wire::DeleteTopicResponse { request_id, id, metadata_offset })
     }
@@ -137,10 +138,10 @@ impl AdminServices {
             }
             changes.insert(name, None);
         }
-        let (topic, validate_only) = (TopicRef::Name(request.name), request.validate_only);
+        let (topic, validate_only) = (TopicRef::Name(request.name.clone()), request.validate_only);
         let command = Command::AlterTopicConfigs { topic, changes, validate_only };
         let submitted = self.write(span, command).await?;
-        topic_values::one_topic(submitted.reply)?;
+        topic_values::one_topic(submitted.reply).map_err(|error| error.of_topic(&request.name))?;
         let (request_id, metadata_offset) = (request.request_id, submitted.offset.0);
         Ok(wire::AlterTopicConfigsResponse { request_id, metadata_offset })
     }

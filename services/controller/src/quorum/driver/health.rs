@@ -108,6 +108,23 @@ impl Driver {
         i64::try_from(silence.as_millis()).unwrap_or(i64::MAX)
     }
 
+    /// How long each other voter was not heard, in milliseconds; without those that never were. Empty unless this member leads:
+    /// followers hear the leader only.
+    pub(super) fn silences(&self) -> BTreeMap<NodeId, i64> {
+        if self.raft.raft.state != StateRole::Leader {
+            return BTreeMap::new();
+        }
+        let now = self.seams.clock.monotonic();
+        let silence = |voter: &super::Voter| {
+            let ids = self.peers.ids_of(voter.node).into_iter();
+            let heard = ids.filter_map(|id| self.health.last_heard(id)).max()?;
+            let silence = now.saturating_sub(heard).as_millis();
+            Some((voter.node, i64::try_from(silence).unwrap_or(i64::MAX)))
+        };
+        let others = self.config.voters.iter().filter(|voter| voter.node != self.config.node);
+        others.filter_map(silence).collect()
+    }
+
     fn members(&self) -> Vec<QuorumMember> {
         let leads = self.raft.raft.state == StateRole::Leader;
         let matched = |node: NodeId| {

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a turn takes in a bounded number of inputs and of bytes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures::future::BoxFuture;
 use ottla_api::controller::{QuorumStatus, Submitted};
@@ -48,6 +48,8 @@ pub enum PeerInput {
     SnapshotWritten(Result<SnapshotHead, SnapshotError>),
     /// Asks for the health of the quorum.
     Status(oneshot::Sender<QuorumStatus>),
+    /// Asks how long each other voter was not heard, in milliseconds.
+    Silences(oneshot::Sender<BTreeMap<NodeId, i64>>),
     /// The member is to stop.
     Stop,
     /// The member cannot go on, for a reason outside of the quorum.

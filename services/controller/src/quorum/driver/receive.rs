@@ -33,6 +33,8 @@ impl Driver {
                     // Whoever gave up waiting needs no answer.
                     _ = answer.send(self.status());
                 }
+                // Whoever gave up waiting needs no answer.
+                PeerInput::Silences(answer) => _ = answer.send(self.silences()),
                 PeerInput::Stop => self.begin_stopping(),
                 PeerInput::Fail(cause) => return Err(Stop::Outside(cause)),
             }
