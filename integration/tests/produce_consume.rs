@@ -137,3 +137,141 @@ fn dev_serves_at_once_and_keeps_its_data() {
     assert!(dev.runs());
     assert!(dev.output().contains(&bootstrap), "it says where it listens:\n{}", dev.output());
 }
+
+/// A `dev` on free ports, with its temporary folder below `dir`; and what its clients are told.
+struct Dev {
+    process: Process,
+    port: u16,
+    temporary: std::path::PathBuf,
+}
+
+impl Dev {
+    fn start(dir: &std::path::Path, port: u16) -> Self {
+        let temporary = dir.join("tmp");
+        std::fs::create_dir_all(&temporary).unwrap();
+        let mut command = std::process::Command::new(ottla());
+        command.args(["dev", "--port", &port.to_string()]);
+        command.env("OTEL_TRACES_EXPORTER", "none").env("TMPDIR", &temporary);
+        let log = dir.join("dev.log");
+        _ = std::fs::remove_file(&log);
+        let mut process = Process::start("dev", &mut command, &log).unwrap();
+        wait_until("dev is ready", PATIENCE, || {
+            assert!(process.runs(), "dev ended:\n{}", process.output());
+            process.output().contains("Ottla is ready")
+        });
+        Self { process, port, temporary }
+    }
+
+    /// Runs a client command with the input; exit code, standard output and standard error.
+    fn client(&self, line: &str, input: &str) -> (Option<i32>, String, String) {
+        let addresses = [self.port, self.port + 3].map(|port| format!("127.0.0.1:{port}"));
+        client(&addresses[0], &addresses[1], line, input)
+    }
+
+    fn folders(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.temporary).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+fn client(bootstrap: &str, admin: &str, line: &str, input: &str) -> (Option<i32>, String, String) {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let mut command = std::process::Command::new(ottla());
+    command.args(line.split(' ')).env("OTTLA_BOOTSTRAP", bootstrap).env("OTTLA_ADMIN", admin);
+    command.env("OTTLA_JAEGER", "http://127.0.0.1:1");
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap();
+    // A command that refuses its arguments reads nothing.
+    _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_command_line_keeps_keys_together_and_says_why_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dev = Dev::start(dir.path(), ports::free_ports(5));
+    assert_eq!(dev.client("topic create orders --partitions 3", "").0, Some(0));
+    let lines: String = (0..60).map(|at| format!("key-{}:value-{at:02}\n", at % 6)).collect();
+    let produced = dev.client("-o json produce orders --key-separator :", &lines).1;
+    let produced: serde_json::Value = serde_json::from_str(&produced).unwrap();
+    assert!(produced["partitions"].as_array().unwrap().len() > 1, "keys are spread: {produced}");
+    let (_, found, _) = dev.client("-o json consume orders --from-beginning --count 60", "");
+    let mut by_key: BTreeMap<String, (i64, Vec<String>)> = BTreeMap::new();
+    for line in found.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let partition = record["partition"].as_i64().unwrap();
+        let key = by_key.entry(record["key"].to_string()).or_insert((partition, Vec::new()));
+        assert_eq!(key.0, partition, "one key, one partition");
+        key.1.push(record["value"].to_string());
+    }
+    assert_eq!(by_key.len(), 6);
+    assert!(by_key.values().all(|(_, values)| values.len() == 10 && values.is_sorted()));
+
+    let refused = |line: &str, parts: &[&str]| {
+        let (code, _, said) = dev.client(line, &"x".repeat(2_000_000));
+        assert_eq!(code, Some(3), "{line}: {said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{line}: {said}");
+    };
+    refused("consume nope --count 1", &["no topic \"nope\"", "ottla topic list"]);
+    refused("topic delete nope", &["no topic \"nope\"", "ottla topic list"]);
+    refused("consume orders --partition 7", &["no partition 7", "0 to 2"]);
+    refused("produce bad?name", &["InvalidTopicException", "249 letters"]);
+    refused("produce orders", &["MessageTooLarge", "max.message.bytes"]);
+    let (_, topics, _) = dev.client("topic list", "");
+    assert!(!topics.contains("nope"), "reading makes no topic:\n{topics}");
+    let (code, checks, _) = dev.client("doctor", "");
+    assert_eq!(code, Some(0), "{checks}");
+    assert!(checks.contains("warning") && !checks.contains("/trace/"), "{checks}");
+    let wrong = format!("status --admin 127.0.0.1:{}", dev.port);
+    let (code, _, said) = dev.client(&wrong, "");
+    assert!(code == Some(4) && said.contains("not as the admin API"), "{said}");
+    let (code, _, said) = dev.client(&format!("health 127.0.0.1:{}", dev.port), "");
+    assert!(code == Some(4) && said.contains("does not speak HTTP"), "{said}");
+}
+
+#[test]
+fn dev_names_its_option_where_ports_are_taken_and_clears_away_what_a_killed_one_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = ports::free_ports(5);
+    let mut dev = Dev::start(dir.path(), port);
+    let next = format!("ottla produce orders --bootstrap 127.0.0.1:{port}\n");
+    assert!(dev.process.output().contains(&next), "{}", dev.process.output());
+    let (code, _, said) = dev.client(&format!("dev --port {port} --data /proc/none"), "");
+    assert!(code == Some(1) && said.contains("--data /proc/none"), "{said}");
+    let data = dir.path().join("data").display().to_string();
+    let (code, _, said) = dev.client(&format!("dev --port {port} --data {data}"), "");
+    assert!(code == Some(1) && said.contains(&format!(":{port}: ")), "{said}");
+    assert!(said.contains("--port PORT") && !said.contains("active controller"), "{said}");
+
+    let left = dev.folders();
+    assert_eq!(left.len(), 1);
+    dev.process.kill();
+    let mut dev = Dev::start(dir.path(), port);
+    let living = dev.folders();
+    assert!(living.len() == 1 && living != left, "{living:?} after {left:?}");
+    assert_eq!(dev.process.stop(), Some(0), "{}", dev.process.output());
+    assert!(dev.folders().is_empty());
+}
+
+#[test]
+fn what_a_storage_node_that_is_down_costs_is_a_refusal_that_names_the_cure() {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = Shape { controllers: 1, storage: 1, gateways: 1 };
+    let mut cluster = Cluster::apart(dir.path(), shape);
+    cluster.start();
+    let (bootstrap, admin) = (cluster.bootstrap(), cluster.admin());
+    let run = |line: &str| client(&bootstrap, &admin, line, "");
+    assert_eq!(run("topic create ottla-doctor --partitions 1").0, Some(0));
+    cluster.node(1).kill();
+    wait_until("the storage node is fenced", PATIENCE, || run("status").1.contains("fenced"));
+    let (code, checks, _) = run("doctor");
+    assert_eq!(code, Some(1), "{checks}");
+    let line = |name: &str| checks.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(line("storage nodes").contains("FAILED"), "{checks}");
+    assert!(line("quorum").contains("ok"), "{checks}");
+    let produce = line("produce");
+    assert!(produce.contains("LeaderNotAvailable") && produce.contains("ottla status"), "{checks}");
+}

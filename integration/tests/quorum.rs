@@ -6,12 +6,14 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ottla_integration::admin::{self, Admin, wait_for_quorum};
 use ottla_integration::cluster::{Cluster, Shape};
 use ottla_integration::node::Node;
+use ottla_integration::process::{ottla, wait_until};
 use ottla_integration::wire;
 
 /// Longest wait for something that takes a moment on an idle machine.
@@ -195,9 +197,29 @@ fn a_member_that_missed_ten_thousand_events_catches_up() {
     answered.extend(create_some(&cluster, (0..3).map(|at| format!("b{at}"))));
     let offset = present.quorum().unwrap().metadata_offset;
     assert!(offset >= began + MISSED_EVENTS, "from {began} to {offset} are too few events");
+    assert_told_as_silent(cluster.node(leader).admin(), late);
     cluster.node(late).start();
     cluster.wait_ready();
     assert_all_there(&mut cluster, &answered);
+}
+
+/// The active controller says which member it does not hear, and how far behind it is.
+fn assert_told_as_silent(active: &str, late: i32) {
+    let mut said = String::new();
+    wait_until("the silent member is told", PATIENCE, || {
+        let mut status = Command::new(ottla());
+        let output = status.args(["status", "--admin", active]).output().unwrap();
+        said = String::from_utf8(output.stdout).unwrap();
+        said.lines().any(|line| line.contains(&late.to_string()) && line.contains("silent"))
+    });
+    let line = said.lines().find(|line| line.contains("silent")).unwrap();
+    assert!(line.contains(" entries behind, heard ") && !line.contains(" 0 entries"), "{line}");
+    assert_eq!(said.matches("silent").count(), 1, "only one is silent:\n{said}");
+    let mut doctor = Command::new(ottla());
+    let output = doctor.args(["doctor", "--admin", active, "--bootstrap", "127.0.0.1:1"]).output();
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    let check = said.lines().find(|line| line.starts_with("controllers")).unwrap();
+    assert!(check.contains("FAILED") && check.contains(&late.to_string()), "{check}");
 }
 
 /// The folder of sled's files below a controller's data.

@@ -3,9 +3,11 @@
 mod admin;
 mod config;
 mod consume;
+mod dev;
 mod doctor;
 mod failure;
 mod health;
+mod http;
 mod kafka;
 mod output;
 mod produce;
@@ -16,18 +18,27 @@ mod topic;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use ottla_runtime::seams::HostPort;
 
 pub use self::failure::Failure;
 use self::output::Format;
 pub use self::output::Rows;
+
+/// Where a gateway is unless `--bootstrap` says otherwise: where `ottla dev` has it.
+const DEFAULT_BOOTSTRAP: &str = "localhost:9092";
+/// Where a controller's admin API is unless `--admin` says otherwise.
+const DEFAULT_ADMIN: &str = "localhost:9095";
+/// The options that name a part of the cluster, and the commands that ask it. The others take them without showing them.
+const ADDRESSES: &[(&str, &[&str])] =
+    &[("bootstrap", &["produce", "consume", "doctor"]), ("admin", &["topic", "status", "doctor"])];
 
 /// Ottla: a Kafka-compatible event-streaming platform.
 #[derive(Debug, Parser)]
 #[command(name = "ottla", version, propagate_version = true)]
 pub struct Cli {
     /// How results are printed.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
+    #[arg(short, long, global = true, value_enum, default_value_t, display_order = 900)]
     output: Format,
     /// A gateway's Kafka address.
     #[arg(
@@ -35,7 +46,9 @@ pub struct Cli {
         global = true,
         value_name = "HOST:PORT",
         env = "OTTLA_BOOTSTRAP",
-        default_value = "localhost:9092"
+        default_value = DEFAULT_BOOTSTRAP,
+        value_parser = address,
+        display_order = 901
     )]
     bootstrap: String,
     /// A controller's admin address.
@@ -44,7 +57,9 @@ pub struct Cli {
         global = true,
         value_name = "HOST:PORT",
         env = "OTTLA_ADMIN",
-        default_value = "localhost:9095"
+        default_value = DEFAULT_ADMIN,
+        value_parser = address,
+        display_order = 902
     )]
     admin: String,
     #[command(subcommand)]
@@ -54,7 +69,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything in this process, for development.
-    Dev(serve::DevArgs),
+    Dev(dev::DevArgs),
     /// Run the roles that a configuration file names.
     Server(serve::ServerArgs),
     /// Give the data directories of a configuration file their identity.
@@ -82,6 +97,28 @@ enum Command {
     },
 }
 
+impl Cli {
+    /// The command line of this process; ends it with exit code 2 where it makes no sense.
+    pub fn read() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    for (option, used_by) in ADDRESSES {
+        let all = command.get_arguments().find(|known| known.get_id() == option);
+        let hidden = all.expect("the option is one of Cli's").clone().hide(true);
+        let names = command.get_subcommands().map(|known| known.get_name().to_owned());
+        let others: Vec<_> = names.filter(|name| !used_by.contains(&name.as_str())).collect();
+        for name in others {
+            command = command.mut_subcommand(name, |other| other.arg(hidden.clone()));
+        }
+    }
+    command
+}
+
 /// Runs one command; the process's exit code is listed in `cli/failure.rs`.
 pub fn run(cli: Cli) -> ExitCode {
     match execute(cli) {
@@ -98,14 +135,14 @@ pub fn run(cli: Cli) -> ExitCode {
 fn execute(cli: Cli) -> Result<(), Failure> {
     let Cli { output, bootstrap, admin, command } = cli;
     match command {
-        Command::Dev(args) => serve::dev(&args, output),
+        Command::Dev(args) => dev::run(&args, output),
         Command::Server(args) => serve::server(&args),
         Command::Format(args) => serve::format(&args, output),
         Command::Config(command) => config::run(&command, output),
         Command::Completions { shell } => {
             // Not straight to standard output: a reader that has enough is no reason to panic.
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "ottla", &mut script);
+            clap_complete::generate(shell, &mut self::command(), "ottla", &mut script);
             Ok(std::io::stdout().write_all(&script)?)
         }
         Command::Topic(command) => client(topic::run(&admin, command, output)),
@@ -131,4 +168,65 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+/// HOST:PORT of something to connect to.
+fn address(text: &str) -> Result<String, String> {
+    let address: HostPort = text.parse().map_err(|error| format!("{error}"))?;
+    match address.host.is_empty() || address.port == 0 {
+        true => Err(format!("{text:?} is not HOST:PORT: write, say, localhost:9092")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        let matches = command().try_get_matches_from(line.split_whitespace())?;
+        Cli::from_arg_matches(&matches)
+    }
+
+    #[test]
+    fn wrong_addresses_numbers_and_pairs_are_wrong_usage() {
+        for line in [
+            "ottla status --admin foo",
+            "ottla consume orders --bootstrap :9092",
+            "ottla health nope",
+            "ottla topic create orders -p -1",
+            "ottla topic create orders -r 0",
+            "ottla consume orders --partition -1",
+            "ottla dev --override foo",
+            "ottla dev --port 65535",
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(!error.to_string().contains("use '--"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_taken_before_and_after_the_command() {
+        let before = parse("ottla --admin a:1 --bootstrap b:2 topic list").unwrap();
+        assert_eq!((before.admin.as_str(), before.bootstrap.as_str()), ("a:1", "b:2"));
+        let after = parse("ottla topic list --admin a:1 --bootstrap b:2").unwrap();
+        assert_eq!((after.admin.as_str(), after.bootstrap.as_str()), ("a:1", "b:2"));
+        assert_eq!(parse("ottla doctor").unwrap().admin, DEFAULT_ADMIN);
+    }
+
+    #[test]
+    fn a_command_shows_the_addresses_that_it_uses() {
+        let help = |line| parse(line).unwrap_err().to_string();
+        let dev = help("ottla dev -h");
+        assert!(!dev.contains("--bootstrap") && !dev.contains("--admin"), "{dev}");
+        let list = help("ottla topic list -h");
+        assert!(!list.contains("--bootstrap") && list.contains("--admin"), "{list}");
+        assert!(help("ottla doctor -h").contains("--bootstrap"));
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use ottla::cli::{Cli, run};
 
 fn main() -> ExitCode {
-    run(Cli::parse())
+    run(Cli::read())
 }

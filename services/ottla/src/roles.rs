@@ -5,6 +5,7 @@
 
 mod gateway;
 mod memory;
+pub mod ports;
 mod storage;
 
 use std::sync::Arc;

@@ -11,8 +11,13 @@ use crate::cli::Failure;
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Overrides {
     /// Set a key, whatever file and environment say.
-    #[arg(long = "override", value_name = "KEY=VALUE")]
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = pair)]
     pub overrides: Vec<String>,
+}
+
+fn pair(text: &str) -> Result<String, String> {
+    let named = text.split_once('=').filter(|(key, _)| !key.trim().is_empty());
+    named.map(|_| text.to_owned()).ok_or_else(|| format!("{text:?} is not KEY=VALUE"))
 }
 
 /// Reads a configuration. `preset` holds defaults of the command itself, below everything else.

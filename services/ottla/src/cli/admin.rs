@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tonic::transport::{Channel, Endpoint};
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, innermost};
 
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ impl Admin {
             .connect_timeout(CONNECT_TIMEOUT);
         let channel = endpoint.connect().await.map_err(|error| Failure::Unreachable {
             peer: address.to_owned(),
-            cause: root_cause(&error),
+            cause: innermost(&error).to_string(),
             option: "--admin HOST:PORT",
         })?;
         Ok(Self { channel, address: address.to_owned() })
@@ -42,12 +42,4 @@ impl Admin {
             .map(tonic::Response::into_inner)
             .map_err(|status| Failure::from_status(&self.address, &status))
     }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
 }

@@ -1,6 +1,6 @@
 //! `ottla config explain`: every value with its source and its effect.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ottla_runtime::config::ExplainRow;
 use serde::Serialize;
@@ -31,13 +31,21 @@ struct Explained(Vec<ExplainRow>);
 /// Runs one of the commands.
 pub(super) fn run(command: &ConfigCommand, format: Format) -> Result<(), Failure> {
     let ConfigCommand::Explain { file, overrides, changed } = command;
-    let config = settings::load(file.as_deref(), overrides, Vec::new())?;
+    let config = settings::load(file.as_deref(), overrides, preset(file.as_deref()))?;
     let mut rows = config.explain_unknown_variables();
     rows.extend(config.explain());
     if *changed {
         rows.retain(|row| row.value != row.default);
     }
     Ok(format.print(&Explained(rows))?)
+}
+
+/// A node must have an id; without a file there is nobody to give one.
+fn preset(file: Option<&Path>) -> Vec<(String, String)> {
+    match file {
+        Some(_) => Vec::new(),
+        None => vec![("node.id".to_owned(), "1".to_owned())],
+    }
 }
 
 impl Rows for Explained {
@@ -56,5 +64,17 @@ impl Rows for Explained {
             ]
         };
         self.0.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_file_the_defaults_are_explained() {
+        let config = settings::load(None, &Overrides::default(), preset(None)).unwrap();
+        let rows = config.explain();
+        assert!(rows.iter().any(|row| row.key == "num.partitions" && row.source == "default"));
     }
 }

@@ -27,10 +27,15 @@ pub(super) struct ConsumeArgs {
     #[arg(long)]
     from_beginning: bool,
     /// End after this many records.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     count: Option<u64>,
     /// Only this partition.
-    #[arg(long, value_name = "INDEX")]
+    #[arg(
+        long,
+        value_name = "INDEX",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(i32).range(0..)
+    )]
     partition: Option<i32>,
 }
 
@@ -39,9 +44,29 @@ struct Consumed {
     partition: i32,
     offset: i64,
     timestamp_ms: i64,
-    key: Option<String>,
-    value: Option<String>,
-    headers: std::collections::BTreeMap<String, String>,
+    key: Option<Content>,
+    value: Option<Content>,
+    headers: std::collections::BTreeMap<String, Content>,
+}
+
+/// Text where the bytes are UTF-8, else `{"hex": …}`: what is printed is what was stored.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Bytes { hex: String },
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(
+            |error| {
+                let bytes = error.as_bytes().iter();
+                Self::Bytes { hex: bytes.map(|byte| format!("{byte:02x}")).collect() }
+            },
+            Self::Text,
+        )
+    }
 }
 
 type Batch = Result<(i32, Vec<RecordAndOffset>), Failure>;
@@ -49,14 +74,12 @@ type Batch = Result<(i32, Vec<RecordAndOffset>), Failure>;
 /// Prints records until `--count` is reached or the user stops it.
 pub(super) async fn run(bootstrap: &str, args: ConsumeArgs, format: Format) -> Result<(), Failure> {
     let kafka = Arc::new(Kafka::connect(bootstrap).await?);
-    let partitions = match args.partition {
-        Some(index) => vec![Arc::new(kafka.partition(&args.topic, index).await?)],
-        None => kafka.partitions(&args.topic).await?,
-    };
+    let partitions = chosen(&args, kafka.partitions(&args.topic).await?)?;
     let (batches, mut inbox) = mpsc::channel::<Batch>(QUEUE_BATCHES);
     let at = if args.from_beginning { OffsetAt::Earliest } else { OffsetAt::Latest };
     let mut readers = tokio::task::JoinSet::new();
-    for partition in partitions {
+    for index in partitions {
+        let partition = kafka.partition(&args.topic, index).await?;
         let from = partition.get_offset(at).await.map_err(|error| kafka.failure(&error))?;
         readers.spawn(read(kafka.clone(), partition, from, batches.clone()));
     }
@@ -73,9 +96,25 @@ pub(super) async fn run(bootstrap: &str, args: ConsumeArgs, format: Format) -> R
     Ok(())
 }
 
+/// The partitions that are asked for, of those that are there.
+fn chosen(args: &ConsumeArgs, partitions: Vec<i32>) -> Result<Vec<i32>, Failure> {
+    match args.partition {
+        None => Ok(partitions),
+        Some(index) if partitions.contains(&index) => Ok(vec![index]),
+        Some(index) => Err(Failure::Refused {
+            reason: "UnknownTopicOrPartition".to_owned(),
+            message: format!(
+                "{} has no partition {index}; it has 0 to {}",
+                args.topic,
+                partitions.last().copied().unwrap_or_default()
+            ),
+        }),
+    }
+}
+
 async fn read(
     kafka: Arc<Kafka>,
-    partition: Arc<PartitionClient>,
+    partition: PartitionClient,
     mut from: i64,
     batches: mpsc::Sender<Batch>,
 ) {
@@ -97,15 +136,41 @@ async fn read(
 }
 
 fn print(partition: i32, found: RecordAndOffset, format: Format) -> std::io::Result<()> {
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let value = found.record.value.clone().unwrap_or_default();
     let element = Consumed {
         partition,
         offset: found.offset,
         timestamp_ms: found.record.timestamp.timestamp_millis(),
-        key: found.record.key.map(text),
-        value: found.record.value.map(text),
-        headers: found.record.headers.into_iter().map(|(k, v)| (k, text(v))).collect(),
+        key: found.record.key.map(Content::from),
+        value: found.record.value.map(Content::from),
+        headers: found.record.headers.into_iter().map(|(k, v)| (k, v.into())).collect(),
     };
     format.print_element(&value, &element)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_no_text_are_printed_as_they_are() {
+        let json = |bytes: &[u8]| serde_json::to_string(&Content::from(bytes.to_vec())).unwrap();
+        assert_eq!(json("Grüße".as_bytes()), "\"Grüße\"");
+        assert_eq!(json(b"\xff\x00a"), r#"{"hex":"ff0061"}"#);
+    }
+
+    #[test]
+    fn a_partition_that_is_not_there_is_refused_with_those_that_are() {
+        let args = |partition| ConsumeArgs {
+            topic: "orders".to_owned(),
+            from_beginning: false,
+            count: None,
+            partition,
+        };
+        assert_eq!(chosen(&args(None), vec![0, 1]).unwrap(), [0, 1]);
+        assert_eq!(chosen(&args(Some(1)), vec![0, 1]).unwrap(), [1]);
+        let refused = chosen(&args(Some(7)), vec![0, 1]).unwrap_err();
+        assert!(matches!(refused, Failure::Refused { .. }));
+        assert!(refused.to_string().contains("it has 0 to 1"), "{refused}");
+    }
 }

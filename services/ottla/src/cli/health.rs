@@ -2,69 +2,99 @@
 
 use std::time::Duration;
 
-use ottla_runtime::seams::{HostPort, Net as _, RealNet};
-use serde::Serialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use ottla_runtime::seams::HostPort;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
+use crate::cli::http::{self, Answer, HttpError};
 use crate::cli::output::{Format, Rows};
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most bytes of an answer.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+/// What this command asks, for its messages.
+const WHAT: &str = "the HTTP port of a process of Ottla";
+/// How another process is named.
+const OPTION: &str = "`ottla health HOST:PORT`";
 
 /// What `health` is told.
 #[derive(Debug, clap::Args)]
 pub(super) struct HealthArgs {
     /// The HTTP address of the process (`ottla.http.listener`).
-    #[arg(default_value = "localhost:9096")]
+    #[arg(value_name = "HOST:PORT", default_value = "localhost:9096", value_parser = crate::cli::address)]
     address: String,
 }
 
 #[derive(Serialize)]
 struct Health {
     ready: bool,
-    roles: serde_json::Value,
+    roles: Vec<Role>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Role {
+    role: String,
+    ready: bool,
+    reason: String,
+}
+
+/// The part of the answer of `/health/ready` that is shown.
+#[derive(Deserialize)]
+struct Readiness {
+    roles: Vec<Role>,
 }
 
 impl Rows for Health {
     fn heads(&self) -> Vec<&'static str> {
-        vec!["READY", "ROLES"]
+        vec!["ROLE", "READY", "REASON"]
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        vec![vec![self.ready.to_string(), self.roles.to_string()]]
+        let row = |r: &Role| vec![r.role.clone(), r.ready.to_string(), r.reason.clone()];
+        self.roles.iter().map(row).collect()
     }
 }
 
 /// Asks `/health/ready`.
 pub(super) async fn run(args: HealthArgs, format: Format) -> Result<(), Failure> {
-    let unreachable = |cause: String| Failure::Unreachable {
+    let address: HostPort = args.address.parse().map_err(Failure::local)?;
+    let other = |cause: String| Failure::WrongPort {
         peer: args.address.clone(),
+        what: WHAT,
         cause,
-        option: "its HTTP address",
+        option: OPTION,
     };
-    let answer = tokio::time::timeout(PATIENCE, ask(&args.address)).await;
-    let answer = answer
-        .map_err(|_| unreachable("no answer within 2 s".to_owned()))?
-        .map_err(|error| unreachable(error.to_string()))?;
-    let ready = answer.split_whitespace().nth(1) == Some("200");
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let roles = serde_json::from_str(body).unwrap_or(serde_json::Value::Null);
-    format.print(&Health { ready, roles })?;
-    match ready {
+    let answer = http::get(&address, "/health/ready", PATIENCE).await;
+    let answer = answer.map_err(|error| match error {
+        HttpError::NotHttp => other(error.to_string()),
+        HttpError::Silent(cause) => {
+            Failure::Unreachable { peer: args.address.clone(), cause, option: OPTION }
+        }
+    })?;
+    let health = health(&answer).ok_or_else(|| other(format!("status {}", answer.status)))?;
+    format.print(&health)?;
+    match health.ready {
         true => Ok(()),
         false => Err(Failure::local("not ready yet")),
     }
 }
 
-async fn ask(address: &str) -> std::io::Result<String> {
-    let host_port: HostPort = address.parse().map_err(std::io::Error::other)?;
-    let mut stream = RealNet.connect(&host_port).await?;
-    let request = format!("GET /health/ready HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer).await?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+/// What a process of Ottla says; `None` for an answer of something else.
+fn health(answer: &Answer) -> Option<Health> {
+    let Readiness { roles } = serde_json::from_str(&answer.body).ok()?;
+    Some(Health { ready: answer.status == 200, roles })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_a_plain_list_and_another_servers_answer_is_none() {
+        let body = r#"{"status":"not ready","roles":[{"role":"storage","ready":false,"reason":"starting"}]}"#;
+        let found = health(&Answer { status: 503, body: body.to_owned() }).unwrap();
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json["roles"][0]["reason"], "starting");
+        assert_eq!(json["ready"], false);
+        assert!(health(&Answer { status: 200, body: "<html>".to_owned() }).is_none());
+    }
 }

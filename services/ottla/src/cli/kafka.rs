@@ -1,7 +1,6 @@
 //! The Kafka client of the command line: a kept library, so that these commands see what any client sees.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ottla_runtime::seams::{Clock as _, RealClock};
 use rskafka::BackoffConfig;
@@ -30,23 +29,30 @@ impl Kafka {
             .backoff_config(backoff)
             .build()
             .await
-            .map_err(|error| Failure::from_kafka(bootstrap, &error))?;
+            .map_err(|error| Failure::from_bootstrap(bootstrap, &error))?;
         Ok(Self { client, bootstrap: bootstrap.to_owned() })
     }
 
-    /// The partitions of a topic, one client each; makes the topic where the cluster allows it.
-    pub(super) async fn partitions(
-        &self,
-        topic: &str,
-    ) -> Result<Vec<Arc<PartitionClient>>, Failure> {
+    /// The partitions of a topic, in order.
+    pub(super) async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Failure> {
+        // All topics are asked for: asking for this one would make it where the cluster allows that.
         let topics = self.client.list_topics().await.map_err(|error| self.failure(&error))?;
         let known = topics.into_iter().find(|candidate| candidate.name == topic);
-        let indexes = known.map_or_else(|| vec![0], |found| found.partitions.into_iter().collect());
-        let mut clients = Vec::with_capacity(indexes.len());
-        for index in indexes {
-            clients.push(Arc::new(self.partition(topic, index).await?));
+        let known = known.filter(|found| !found.partitions.is_empty());
+        known
+            .map(|found| found.partitions.into_iter().collect())
+            .ok_or_else(|| Failure::no_topic(topic))
+    }
+
+    /// The same; makes the topic where there is none and the cluster allows it.
+    pub(super) async fn partitions_made(&self, topic: &str) -> Result<Vec<i32>, Failure> {
+        match self.partitions(topic).await {
+            Err(Failure::Refused { .. }) => {
+                self.partition(topic, 0).await?;
+                self.partitions(topic).await
+            }
+            outcome => outcome,
         }
-        Ok(clients)
     }
 
     /// One partition.

@@ -65,6 +65,15 @@ impl Format {
     }
 }
 
+/// A number of things: `1 topic`, `2 topics`; `one` is their name in the singular.
+pub(super) fn counted(count: impl Into<i128>, one: &str) -> String {
+    match (count.into(), one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (count, Some(stem)) => format!("{count} {stem}ies"),
+        (count, None) => format!("{count} {one}s"),
+    }
+}
+
 fn table(value: &impl Rows) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -95,6 +104,13 @@ mod tests {
         fn rows(&self) -> Vec<Vec<String>> {
             vec![vec![self.name.to_owned(), self.name.len().to_string()]]
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(1, "topic"), "1 topic");
+        assert_eq!(counted(0, "topic"), "0 topics");
+        assert_eq!(counted(2_u64, "entry"), "2 entries");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! `ottla produce`: lines in, records out, acknowledged by all in-sync replicas.
+//!
+//! Invariant: lines of one key keep their order.
+
+mod partitioner;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 
 use rskafka::client::partition::{Compression, PartitionClient};
 use serde::Serialize;
@@ -15,6 +19,8 @@ use crate::cli::output::{Format, Rows};
 const BATCH_LINES: usize = 1_000;
 /// Most bytes of one batch; a longer line travels alone.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Most bytes that wait in the batches of all partitions together.
+const WAITING_BYTES: usize = 8 * 1024 * 1024;
 /// Lines between two reports of progress.
 const PROGRESS_LINES: u64 = 100_000;
 
@@ -79,13 +85,13 @@ impl Rows for Produced {
 /// Sends standard input, a record a line.
 pub(super) async fn run(bootstrap: &str, args: ProduceArgs, format: Format) -> Result<(), Failure> {
     let kafka = Kafka::connect(bootstrap).await?;
-    let partitions = kafka.partitions(&args.topic).await?;
+    let partitions = kafka.partitions_made(&args.topic).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).split(b'\n');
-    let mut sender = Sender::new(&kafka, partitions, &args);
+    let mut sender = Sender::new(&kafka, &partitions, &args);
     while let Some(line) = lines.next_segment().await? {
         sender.take(&line).await?;
     }
-    sender.flush().await?;
+    sender.flush_all().await?;
     format.print(&sender.into_result(args.topic.clone()))?;
     Ok(())
 }
@@ -93,55 +99,84 @@ pub(super) async fn run(bootstrap: &str, args: ProduceArgs, format: Format) -> R
 struct Sender<'a> {
     kafka: &'a Kafka,
     args: &'a ProduceArgs,
-    partitions: Vec<(Arc<PartitionClient>, ProducedPartition)>,
-    next: usize,
-    batch: Vec<rskafka::record::Record>,
+    targets: Vec<Target>,
+    /// Where records without a key go until the batch is full.
+    sticky: usize,
     bytes: usize,
     sent: u64,
 }
 
+/// A partition, and what waits for it.
+struct Target {
+    /// Made when the first batch leaves: a partition that gets no record may be without a leader.
+    client: Option<PartitionClient>,
+    batch: Vec<rskafka::record::Record>,
+    bytes: usize,
+    result: ProducedPartition,
+}
+
 impl<'a> Sender<'a> {
-    fn new(kafka: &'a Kafka, clients: Vec<Arc<PartitionClient>>, args: &'a ProduceArgs) -> Self {
-        let start = |client: Arc<PartitionClient>| {
-            let partition = client.partition();
-            (client, ProducedPartition { partition, records: 0, last_offset: -1 })
+    fn new(kafka: &'a Kafka, partitions: &[i32], args: &'a ProduceArgs) -> Self {
+        let target = |&partition: &i32| {
+            let result = ProducedPartition { partition, records: 0, last_offset: -1 };
+            Target { client: None, batch: Vec::new(), bytes: 0, result }
         };
-        let partitions = clients.into_iter().map(start).collect();
-        Self { kafka, args, partitions, next: 0, batch: Vec::new(), bytes: 0, sent: 0 }
+        let targets: Vec<_> = partitions.iter().map(target).collect();
+        // Small runs begin at a partition of their own each, or the first one would get all of them.
+        let sticky = partitioner::partition_of(&random_bytes(), targets.len());
+        Self { kafka, args, targets, sticky, bytes: 0, sent: 0 }
     }
 
     async fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
         let (key, value) = split_key(line, self.args.key_separator.as_deref());
         let headers: BTreeMap<_, _> =
             self.args.headers.iter().map(|(k, v)| (k.clone(), v.clone().into_bytes())).collect();
+        let at = key
+            .as_deref()
+            .map_or(self.sticky, |key| partitioner::partition_of(key, self.targets.len()));
+        let target = &mut self.targets[at];
+        // A batch that would become too long leaves without this line, so that the topic's limit is met wherever it can be.
+        if !target.batch.is_empty() && target.bytes + line.len() > BATCH_BYTES {
+            self.flush(at).await?;
+        }
+        let target = &mut self.targets[at];
+        target.bytes += line.len();
         self.bytes += line.len();
-        self.batch.push(record(key, value, headers));
-        if self.batch.len() >= BATCH_LINES || self.bytes >= BATCH_BYTES {
-            self.flush().await?;
+        target.batch.push(record(key, value, headers));
+        if target.batch.len() >= BATCH_LINES || target.bytes >= BATCH_BYTES {
+            self.flush(at).await?;
+            self.sticky = (self.sticky + usize::from(at == self.sticky)) % self.targets.len();
+        }
+        match self.bytes >= WAITING_BYTES {
+            true => self.flush_all().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn flush_all(&mut self) -> Result<(), Failure> {
+        for at in 0..self.targets.len() {
+            self.flush(at).await?;
         }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), Failure> {
-        if self.batch.is_empty() {
+    async fn flush(&mut self, at: usize) -> Result<(), Failure> {
+        let target = &mut self.targets[at];
+        if target.batch.is_empty() {
             return Ok(());
         }
-        let compression = match self.args.compression {
-            Codec::None => Compression::NoCompression,
-            Codec::Gzip => Compression::Gzip,
-            Codec::Snappy => Compression::Snappy,
-            Codec::Lz4 => Compression::Lz4,
-            Codec::Zstd => Compression::Zstd,
-        };
-        let (client, result) = &mut self.partitions[self.next];
-        let batch = std::mem::take(&mut self.batch);
+        if target.client.is_none() {
+            let made = self.kafka.partition(&self.args.topic, target.result.partition).await?;
+            target.client = Some(made);
+        }
+        let client = target.client.as_ref().expect("made above");
+        let batch = std::mem::take(&mut target.batch);
         let count = batch.len() as u64;
-        let produced = client.produce(batch, compression).await;
+        let produced = client.produce(batch, self.args.compression.into()).await;
         let produced = produced.map_err(|error| self.kafka.failure(&error))?;
-        result.records += count;
-        result.last_offset = produced.last().copied().unwrap_or(result.last_offset);
-        self.next = (self.next + 1) % self.partitions.len();
-        self.bytes = 0;
+        target.result.records += count;
+        target.result.last_offset = produced.last().copied().unwrap_or(target.result.last_offset);
+        self.bytes -= std::mem::take(&mut target.bytes);
         if (self.sent + count) / PROGRESS_LINES > self.sent / PROGRESS_LINES {
             eprintln!("{} records acknowledged", self.sent + count);
         }
@@ -151,9 +186,26 @@ impl<'a> Sender<'a> {
 
     fn into_result(self, topic: String) -> Produced {
         let partitions: Vec<_> =
-            self.partitions.into_iter().map(|(_, p)| p).filter(|p| p.records > 0).collect();
+            self.targets.into_iter().map(|t| t.result).filter(|p| p.records > 0).collect();
         Produced { topic, records: self.sent, partitions }
     }
+}
+
+impl From<Codec> for Compression {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::None => Self::NoCompression,
+            Codec::Gzip => Self::Gzip,
+            Codec::Snappy => Self::Snappy,
+            Codec::Lz4 => Self::Lz4,
+            Codec::Zstd => Self::Zstd,
+        }
+    }
+}
+
+/// Others in every run, from the standard library's per-process random keys.
+fn random_bytes() -> [u8; 8] {
+    RandomState::new().hash_one(std::process::id()).to_le_bytes()
 }
 
 fn split_key(line: &[u8], separator: Option<&str>) -> (Option<Vec<u8>>, Vec<u8>) {

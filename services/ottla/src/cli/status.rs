@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::cli::admin::Admin;
 use crate::cli::failure::Failure;
-use crate::cli::output::{Format, Rows};
+use crate::cli::output::{Format, Rows, counted};
+
+/// A member that the active controller has not heard for so long is silent: heartbeats go several times a second.
+const SILENT_AFTER_MS: i64 = 3_000;
 
 /// The cluster as its admin API tells it.
 #[derive(Serialize)]
@@ -30,6 +33,8 @@ pub(super) struct Status {
 /// The health of the quorum.
 #[derive(Serialize)]
 pub(super) struct Quorum {
+    /// Who was asked.
+    pub asked: i32,
     /// The active controller.
     pub leader: Option<i32>,
     /// Its term.
@@ -74,6 +79,7 @@ pub(super) async fn ask(admin: &Admin) -> Result<Status, Failure> {
         partitions: cluster.partition_count,
         offline_partitions: cluster.offline_partition_count,
         quorum: Quorum {
+            asked: quorum.node_id,
             leader: quorum.leader_node_id,
             term: quorum.term,
             proposals_outstanding: quorum.proposals_outstanding,
@@ -90,34 +96,64 @@ pub(super) async fn run(admin: &str, format: Format) -> Result<(), Failure> {
     let status = ask(&Admin::connect(admin).await?).await?;
     if format == Format::Table {
         println!(
-            "cluster {}, metadata offset {}: {} topics, {} partitions, {} without a leader\n\
-             quorum: leader {}, term {}, {} proposals outstanding, {} entries to apply, {} elections, state {}\n",
+            "cluster {}, metadata offset {}: {}, {}, {} without a leader\n\
+             quorum: leader {}, term {}, {} outstanding, {} to apply, {}, state {}\n",
             status.cluster_id,
             status.metadata_offset,
-            status.topics,
-            status.partitions,
+            counted(status.topics, "topic"),
+            counted(status.partitions, "partition"),
             status.offline_partitions,
             status.quorum.leader.map_or_else(|| "none".to_owned(), |node| node.to_string()),
             status.quorum.term,
-            status.quorum.proposals_outstanding,
-            status.quorum.apply_lag,
-            status.quorum.elections,
+            counted(status.quorum.proposals_outstanding, "proposal"),
+            counted(status.quorum.apply_lag, "entry"),
+            counted(status.quorum.elections, "election"),
             status.quorum.state_hash,
         );
     }
     Ok(format.print(&status)?)
 }
 
+/// Only the active controller knows of all members how far they are and when they were heard.
 fn controller(quorum: &proto::Quorum, member: &proto::QuorumMember) -> Node {
     let leads = quorum.leader_node_id == Some(member.node_id);
+    let (is_asked, asked_leads) =
+        (quorum.node_id == member.node_id, quorum.leader_node_id == Some(quorum.node_id));
+    let is_heard = member.last_contact_ms.is_some_and(|silence| silence <= SILENT_AFTER_MS);
+    let state = match (leads, is_asked || is_heard, asked_leads) {
+        (true, _, _) => "active",
+        (false, true, _) => "follower",
+        (false, false, true) => "silent",
+        (false, false, false) => "unknown",
+    };
+    let behind = member.match_index.map(|index| {
+        format!("{} behind", counted(quorum.last_index.saturating_sub(index), "entry"))
+    });
+    let heard = match (member.last_contact_ms, quorum.leader_node_id) {
+        _ if is_asked => None,
+        (Some(silence), _) => Some(format!("heard {}", ago(silence))),
+        (None, _) if asked_leads => Some("not heard".to_owned()),
+        (None, Some(leader)) if leader == member.node_id => {
+            Some(format!("heard {}", ago(quorum.last_contact_ms)))
+        }
+        (None, Some(leader)) => {
+            Some(format!("node {leader}, the active one, knows: ask it with --admin"))
+        }
+        (None, None) => None,
+    };
     Node {
         role: "controller",
         node: member.node_id,
-        state: if leads { "active" } else { "follower" }.to_owned(),
+        state: state.to_owned(),
         endpoint: member.endpoint.clone(),
-        detail: member.match_index.map_or_else(String::new, |index| {
-            format!("{} entries behind", quorum.last_index.saturating_sub(index))
-        }),
+        detail: behind.into_iter().chain(heard).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn ago(silence_ms: i64) -> String {
+    match silence_ms {
+        ..10_000 => format!("{silence_ms} ms ago"),
+        _ => format!("{} s ago", silence_ms / 1_000),
     }
 }
 
@@ -132,7 +168,11 @@ fn storage(node: &proto::StorageNode) -> Node {
         node: node.node_id,
         state: state.to_owned(),
         endpoint: node.endpoint.clone(),
-        detail: format!("leads {} of {} partitions", node.leader_count, node.replica_count),
+        detail: format!(
+            "leads {} of {}",
+            node.leader_count,
+            counted(node.replica_count, "partition")
+        ),
     }
 }
 
@@ -164,5 +204,56 @@ impl Rows for Status {
             vec![n.role.to_owned(), node, n.state.clone(), n.endpoint.clone(), n.detail.clone()]
         };
         self.nodes.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quorum(asked: i32) -> proto::Quorum {
+        let member = |node_id, last_contact_ms| proto::QuorumMember {
+            node_id,
+            match_index: Some(40),
+            last_contact_ms,
+            ..Default::default()
+        };
+        proto::Quorum {
+            node_id: asked,
+            leader_node_id: Some(101),
+            last_index: 42,
+            last_contact_ms: 30,
+            members: vec![member(101, None), member(102, Some(80)), member(103, Some(64_000))],
+            ..Default::default()
+        }
+    }
+
+    fn shown(quorum: &proto::Quorum, at: usize) -> (String, String) {
+        let node = controller(quorum, &quorum.members[at]);
+        (node.state, node.detail)
+    }
+
+    #[test]
+    fn the_active_controller_tells_who_is_silent_and_how_far_each_is() {
+        let mut quorum = quorum(101);
+        let entries = |state: &str, detail: &str| (state.to_owned(), detail.to_owned());
+        assert_eq!(shown(&quorum, 0), entries("active", "2 entries behind"));
+        assert_eq!(shown(&quorum, 1), entries("follower", "2 entries behind, heard 80 ms ago"));
+        assert_eq!(shown(&quorum, 2), entries("silent", "2 entries behind, heard 64 s ago"));
+        quorum.members[2].last_contact_ms = None;
+        assert_eq!(shown(&quorum, 2), entries("silent", "2 entries behind, not heard"));
+    }
+
+    #[test]
+    fn a_follower_knows_the_active_controller_and_says_who_knows_the_others() {
+        let mut quorum = quorum(102);
+        for member in &mut quorum.members {
+            (member.match_index, member.last_contact_ms) = (None, None);
+        }
+        assert_eq!(shown(&quorum, 0), ("active".to_owned(), "heard 30 ms ago".to_owned()));
+        assert_eq!(shown(&quorum, 1).0, "follower");
+        let (state, detail) = shown(&quorum, 2);
+        assert_eq!(state, "unknown");
+        assert!(detail.contains("node 101"), "{detail}");
     }
 }

@@ -21,10 +21,22 @@ pub(super) enum TopicCommand {
         /// Its name.
         name: String,
         /// How many partitions; without it the cluster's `num.partitions`.
-        #[arg(long, short)]
+        #[arg(
+            long,
+            short,
+            value_name = "N",
+            allow_negative_numbers = true,
+            value_parser = clap::value_parser!(i32).range(1..)
+        )]
         partitions: Option<i32>,
         /// How many replicas; without it the cluster's `default.replication.factor`.
-        #[arg(long, short)]
+        #[arg(
+            long,
+            short,
+            value_name = "N",
+            allow_negative_numbers = true,
+            value_parser = clap::value_parser!(i32).range(1..=32_767)
+        )]
         replication_factor: Option<i32>,
         /// A topic config by Kafka's name.
         #[arg(long = "config", value_name = "NAME=VALUE", value_parser = crate::cli::assignment)]
