@@ -15,7 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Admin {
     /// The connection, for the generated clients.
     pub channel: Channel,
-    address: String,
+    /// Where it is, as it was asked for.
+    pub address: String,
 }
 
 impl Admin {

@@ -145,7 +145,7 @@ fn cluster_checks(status: &Status) -> Vec<Check> {
     let silent = nodes_that("controller", &|state| state == "silent");
     let controllers = match (silent.is_empty(), quorum.leader) {
         (false, _) => format!("silent: {}; start them, or look at their logs", silent.join(", ")),
-        (true, Some(leader)) if leader != quorum.asked => {
+        (true, Some(leader)) if leader != quorum.members_told_by => {
             format!("only node {leader}, the active one, knows of the others: ask it with --admin")
         }
         (true, _) => "all heard".to_owned(),

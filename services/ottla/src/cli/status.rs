@@ -1,13 +1,18 @@
 //! `ottla status`: the cluster at one look.
 
+use std::time::Duration;
+
 use ottla_proto::admin::v1 as proto;
 use ottla_proto::admin::v1::cluster_service_client::ClusterServiceClient;
+use ottla_runtime::seams::HostPort;
 use serde::Serialize;
 
 use crate::cli::admin::Admin;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Rows, counted};
 
+/// How long the active controller may take to answer where another one was asked.
+const VIEW_PATIENCE: Duration = Duration::from_secs(1);
 /// A member that the active controller has not heard for so long is silent: heartbeats go several times a second.
 const SILENT_AFTER_MS: i64 = 3_000;
 
@@ -33,8 +38,8 @@ pub(super) struct Status {
 /// The health of the quorum.
 #[derive(Serialize)]
 pub(super) struct Quorum {
-    /// Who was asked.
-    pub asked: i32,
+    /// Who told what is known of the members.
+    pub members_told_by: i32,
     /// The active controller.
     pub leader: Option<i32>,
     /// Its term.
@@ -68,8 +73,9 @@ pub(super) struct Node {
 pub(super) async fn ask(admin: &Admin) -> Result<Status, Failure> {
     let mut client = ClusterServiceClient::new(admin.channel.clone());
     let cluster = admin.answer(client.get_cluster(proto::GetClusterRequest::default()).await)?;
+    let view = widest_view(admin, &cluster).await;
     let quorum = cluster.quorum.unwrap_or_default();
-    let mut nodes: Vec<Node> = quorum.members.iter().map(|m| controller(&quorum, m)).collect();
+    let mut nodes: Vec<Node> = view.members.iter().map(|m| controller(&view, m)).collect();
     nodes.extend(cluster.storage_nodes.iter().map(storage));
     nodes.extend(cluster.gateways.iter().map(gateway));
     Ok(Status {
@@ -79,7 +85,7 @@ pub(super) async fn ask(admin: &Admin) -> Result<Status, Failure> {
         partitions: cluster.partition_count,
         offline_partitions: cluster.offline_partition_count,
         quorum: Quorum {
-            asked: quorum.node_id,
+            members_told_by: view.node_id,
             leader: quorum.leader_node_id,
             term: quorum.term,
             proposals_outstanding: quorum.proposals_outstanding,
@@ -89,6 +95,33 @@ pub(super) async fn ask(admin: &Admin) -> Result<Status, Failure> {
         },
         nodes,
     })
+}
+
+/// The quorum as the active controller sees it, where that is the one that was asked, or has its admin API on the same port of a
+/// host of its own, as in most clusters; else as the one that was asked sees it.
+async fn widest_view(admin: &Admin, cluster: &proto::GetClusterResponse) -> proto::Quorum {
+    let own = cluster.quorum.clone().unwrap_or_default();
+    let Some(address) = active_admin(&own, &admin.address) else { return own };
+    let ask = async {
+        let active = Admin::connect(&address).await?;
+        let mut client = ClusterServiceClient::new(active.channel.clone());
+        active.answer(client.get_cluster(proto::GetClusterRequest::default()).await)
+    };
+    match tokio::time::timeout(VIEW_PATIENCE, ask).await {
+        Ok(Ok(other)) if other.cluster_id == cluster.cluster_id => {
+            let leads = |quorum: &proto::Quorum| quorum.leader_node_id == Some(quorum.node_id);
+            other.quorum.filter(leads).unwrap_or(own)
+        }
+        _ => own,
+    }
+}
+
+/// Where the active controller's admin API probably is; `None` where the asked one is active itself, or knows of none.
+fn active_admin(quorum: &proto::Quorum, asked: &str) -> Option<String> {
+    let leader = quorum.leader_node_id.filter(|leader| *leader != quorum.node_id)?;
+    let member = quorum.members.iter().find(|member| member.node_id == leader)?;
+    let (member, asked) = (member.endpoint.parse::<HostPort>(), asked.parse::<HostPort>());
+    Some(HostPort::new(member.ok()?.host, asked.ok()?.port).to_string())
 }
 
 /// Prints it.
@@ -214,9 +247,9 @@ mod tests {
     fn quorum(asked: i32) -> proto::Quorum {
         let member = |node_id, last_contact_ms| proto::QuorumMember {
             node_id,
+            endpoint: format!("controller-{node_id}:9093"),
             match_index: Some(40),
             last_contact_ms,
-            ..Default::default()
         };
         proto::Quorum {
             node_id: asked,
@@ -255,5 +288,12 @@ mod tests {
         let (state, detail) = shown(&quorum, 2);
         assert_eq!(state, "unknown");
         assert!(detail.contains("node 101"), "{detail}");
+    }
+
+    #[test]
+    fn the_active_controller_is_looked_for_on_its_host_and_the_port_that_was_asked() {
+        let found = active_admin(&quorum(102), "controller-2:9095");
+        assert_eq!(found.as_deref(), Some("controller-101:9095"));
+        assert_eq!(active_admin(&quorum(101), "controller-1:9095"), None);
     }
 }
