@@ -6,7 +6,7 @@
 use ottla_types::ErrorCode;
 
 use super::desk::Desk;
-use super::{join, rebalance};
+use super::{Note, join, rebalance};
 use crate::command::Join;
 use crate::event::Event;
 use crate::names::MemberId;
@@ -60,6 +60,8 @@ fn fence(desk: &mut Desk<'_>, live: &mut Live, old: &MemberId) {
     if let Some(token) = live.roster.take_sync(old) {
         desk.reply(token, Reply::Sync(Err(ErrorCode::FencedInstanceId)));
     }
+    let reason = "its instance came back under a new id".to_owned();
+    desk.note(Note::MemberGone { group: live.id.clone(), member: old.clone(), reason });
 }
 
 fn store(desk: &mut Desk<'_>, live: &mut Live, reason: &str) -> Result<(), ErrorCode> {

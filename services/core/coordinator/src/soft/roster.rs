@@ -94,10 +94,10 @@ impl Roster {
         let member = self.members.remove(id)?;
         self.count_protocols(&member.protocols, false);
         self.awaiting_join -= usize::from(member.awaits_join());
-        if let Some(instance) = &member.instance {
-            if self.statics.get(instance) == Some(id) {
-                self.statics.remove(instance);
-            }
+        if let Some(instance) = &member.instance
+            && self.statics.get(instance) == Some(id)
+        {
+            self.statics.remove(instance);
         }
         if self.is_leader(id) {
             self.leader = self.members.keys().next().cloned();

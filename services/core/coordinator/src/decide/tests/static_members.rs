@@ -155,6 +155,24 @@ fn a_static_member_that_is_away_stays_in_the_next_generation_until_it_does_not_s
 }
 
 #[test]
+fn one_that_joined_leads_where_the_static_leader_is_away() {
+    let mut world = World::new();
+    let ids = stable(&mut world, 2);
+    let mut changed = world.static_consumer("i1");
+    changed.caller.member = ids[1].clone();
+    changed.protocols[0].metadata = subscription(&["u"]);
+    let (token, _) = world.join(changed);
+    assert!(world.waits(token));
+    for _ in 0..7 {
+        world.pass(8_700);
+        let caller = as_instance(&world, &ids[0], "i0");
+        world.heartbeat_of(caller, 1);
+    }
+    let joined = world.join_reply(token).unwrap();
+    assert_eq!((&joined.leader, joined.members.len()), (&ids[1], 2));
+}
+
+#[test]
 fn static_members_that_are_all_away_hold_the_generation() {
     let mut world = World::new();
     let ids = stable(&mut world, 1);
