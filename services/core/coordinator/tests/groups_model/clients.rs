@@ -221,7 +221,10 @@ impl Client {
             Reply::Join(Err(refused)) => {
                 self.waits = false;
                 match refused.error {
-                    ErrorCode::MemberIdRequired => self.member = refused.member,
+                    ErrorCode::MemberIdRequired => {
+                        self.member = refused.member;
+                        self.generation = Generation::NONE;
+                    }
                     error => self.lost(error),
                 }
             }
@@ -253,6 +256,7 @@ impl Client {
         if matches!(error, ErrorCode::UnknownMemberId | ErrorCode::FencedInstanceId) {
             self.ghosts.push((self.member.clone(), self.generation));
             self.member = MemberId::empty();
+            self.generation = Generation::NONE;
         }
     }
 }
