@@ -253,4 +253,13 @@ impl Storage for FakeStorage {
         };
         Ok(vec![threads, secret])
     }
+
+    async fn coordinate(
+        &self,
+        _: RequestContext,
+        _: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.count("coordinate");
+        Ok(CoordinateResponse { outcome: Err(ErrorCode::NotCoordinator) })
+    }
 }

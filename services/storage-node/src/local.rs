@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use ottla_api::storage::{
-    DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
+    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, IsolationLevel, ListOffsetsRequest,
     ListOffsetsResponse, LogDirectory, NodeConfig, ProduceRequest, ProduceResponse,
 };
@@ -197,6 +197,16 @@ impl Storage for LocalStorage {
     async fn describe_node_configs(&self, _: RequestContext) -> Result<Vec<NodeConfig>, CallError> {
         self.check_running()?;
         Ok(self.parts().node_configs.clone())
+    }
+
+    async fn coordinate(
+        &self,
+        _: RequestContext,
+        _: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.check_running()?;
+        // No node coordinates groups yet.
+        Ok(CoordinateResponse { outcome: Err(ErrorCode::CoordinatorNotAvailable) })
     }
 }
 

@@ -6,15 +6,16 @@
 use std::sync::Arc;
 
 use ottla_types::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use serde::{Deserialize, Serialize};
 
 use crate::names::{Generation, GroupId, InstanceId, MemberId, Text, TopicName};
 
 /// Names a request that waits for its reply; the shell chooses it, unique among those that wait at one coordinator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Token(pub u64);
 
 /// A command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// JoinGroup.
     Join(Join),
@@ -62,13 +63,50 @@ pub enum Command {
     Tick,
 }
 
+impl Command {
+    /// Who asks; `None` for what a coordinator does on its own account, which nobody may ask for.
+    pub const fn token(&self) -> Option<Token> {
+        match self {
+            Self::Join(Join { token, .. })
+            | Self::Sync(Sync { token, .. })
+            | Self::Heartbeat(Heartbeat { token, .. })
+            | Self::Leave(Leave { token, .. })
+            | Self::CommitOffsets(CommitOffsets { token, .. })
+            | Self::FetchOffsets(FetchOffsets { token, .. })
+            | Self::Describe { token, .. }
+            | Self::List(List { token, .. })
+            | Self::DeleteGroups { token, .. }
+            | Self::DeleteOffsets(DeleteOffsets { token, .. }) => Some(*token),
+            Self::TopicsDeleted { .. } | Self::Expire { .. } | Self::Tick => None,
+        }
+    }
+
+    /// Gives the command another token, as the shell of a coordinator does with a request of a caller that chose its own.
+    /// What has no token gets none.
+    pub const fn set_token(&mut self, new: Token) {
+        match self {
+            Self::Join(Join { token, .. })
+            | Self::Sync(Sync { token, .. })
+            | Self::Heartbeat(Heartbeat { token, .. })
+            | Self::Leave(Leave { token, .. })
+            | Self::CommitOffsets(CommitOffsets { token, .. })
+            | Self::FetchOffsets(FetchOffsets { token, .. })
+            | Self::Describe { token, .. }
+            | Self::List(List { token, .. })
+            | Self::DeleteGroups { token, .. }
+            | Self::DeleteOffsets(DeleteOffsets { token, .. }) => *token = new,
+            Self::TopicsDeleted { .. } | Self::Expire { .. } | Self::Tick => {}
+        }
+    }
+}
+
 /// Most groups of one DescribeGroups or DeleteGroups.
 pub const MAX_GROUPS_PER_REQUEST: usize = 10_000;
 /// Most protocols that a member may offer.
 pub const MAX_PROTOCOLS_PER_MEMBER: usize = 100;
 
 /// A member of a group, as it says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The group.
     pub group: GroupId,
@@ -79,7 +117,7 @@ pub struct Caller {
 }
 
 /// A protocol that a member offers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Protocol {
     /// Its name, such as `range`.
     pub name: Text,
@@ -88,7 +126,7 @@ pub struct Protocol {
 }
 
 /// JoinGroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Join {
     /// Who asks.
     pub token: Token,
@@ -115,7 +153,7 @@ pub struct Join {
 }
 
 /// SyncGroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sync {
     /// Who asks.
     pub token: Token,
@@ -132,7 +170,7 @@ pub struct Sync {
 }
 
 /// Heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Who asks.
     pub token: Token,
@@ -143,7 +181,7 @@ pub struct Heartbeat {
 }
 
 /// LeaveGroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leave {
     /// Who asks.
     pub token: Token,
@@ -154,7 +192,7 @@ pub struct Leave {
 }
 
 /// A member that leaves, or is removed by an administrator: then by its instance id alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeavingMember {
     /// Its id; empty: by instance id.
     pub member: MemberId,
@@ -165,7 +203,7 @@ pub struct LeavingMember {
 }
 
 /// OffsetCommit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitOffsets {
     /// Who asks.
     pub token: Token,
@@ -182,7 +220,7 @@ pub struct CommitOffsets {
 }
 
 /// Offsets of one topic to commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitTopic {
     /// Its name.
     pub name: TopicName,
@@ -193,7 +231,7 @@ pub struct CommitTopic {
 }
 
 /// One offset to commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitPartition {
     /// Of which partition.
     pub partition: PartitionIndex,
@@ -206,7 +244,7 @@ pub struct CommitPartition {
 }
 
 /// OffsetFetch of one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchOffsets {
     /// Who asks.
     pub token: Token,
@@ -219,7 +257,7 @@ pub struct FetchOffsets {
 }
 
 /// Partitions of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchTopic {
     /// Its name.
     pub name: TopicName,
@@ -230,7 +268,7 @@ pub struct FetchTopic {
 }
 
 /// ListGroups, one page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// Who asks.
     pub token: Token,
@@ -243,7 +281,7 @@ pub struct List {
 }
 
 /// OffsetDelete.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteOffsets {
     /// Who asks.
     pub token: Token,

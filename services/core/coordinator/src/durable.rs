@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use ottla_types::{PartitionIndex, TimestampMs};
+use serde::{Deserialize, Serialize};
 
 use crate::event::{CommittedOffset, Event, OffsetKey, StoredGroup};
 use crate::names::{GroupId, TopicName};
@@ -31,7 +32,7 @@ pub enum Group {
 }
 
 /// Kafka's types of groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum GroupType {
     /// Joined by JoinGroup and SyncGroup; simple groups too.
     Classic,

@@ -16,6 +16,7 @@
 //! If an append fails or leadership goes, it drops both states, answers what it still holds with `NOT_COORDINATOR`, and
 //! loads again: replay everything, then [`Soft::load`]. There is no undo.
 
+pub mod codec;
 pub mod command;
 pub mod decide;
 pub mod durable;

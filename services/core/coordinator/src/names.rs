@@ -6,6 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Longest text, in bytes: records give lengths as 16-bit numbers with a sign.
 pub const MAX_TEXT_BYTES: usize = 32_767;
 
@@ -57,7 +60,37 @@ macro_rules! text {
                 fmt::Debug::fmt(&*self.0, f)
             }
         }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Bounded).map(Self)
+            }
+        }
     )*};
+}
+
+/// Reads a text that is not too long.
+struct Bounded;
+
+impl Visitor<'_> for Bounded {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a text of at most {MAX_TEXT_BYTES} bytes")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Arc<str>, E> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(E::custom(TextTooLong(text.len())));
+        }
+        Ok(text.into())
+    }
 }
 
 text! {
@@ -74,7 +107,8 @@ text! {
 }
 
 /// A classic group's generation: grows with each completed rebalance, from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Generation(pub i32);
 
 impl Generation {

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use ottla_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use serde::{Deserialize, Serialize};
 
 use crate::durable::GroupType;
 use crate::names::{Generation, GroupId, InstanceId, MemberId, Text, TopicName};
 
 /// A reply. An error in the place of the whole answer stands for all its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To JoinGroup.
     Join(Result<Joined, JoinRefused>),
@@ -36,7 +37,7 @@ pub enum Reply {
 }
 
 /// A member is in a new generation, or still in the present one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// The generation.
     pub generation: Generation,
@@ -55,7 +56,7 @@ pub struct Joined {
 }
 
 /// A member, as its leader sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinedMember {
     /// Its id.
     pub member: MemberId,
@@ -66,7 +67,7 @@ pub struct JoinedMember {
 }
 
 /// A member did not get in (yet).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRefused {
     /// Why. With [`ErrorCode::MemberIdRequired`] the caller joins again with the id beside it.
     pub error: ErrorCode,
@@ -75,7 +76,7 @@ pub struct JoinRefused {
 }
 
 /// A member's assignment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {
     /// The group's protocol type.
     pub protocol_type: Option<Text>,
@@ -86,7 +87,7 @@ pub struct Synced {
 }
 
 /// What became of a member that leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// The id that the request gave.
     pub member: MemberId,
@@ -97,7 +98,7 @@ pub struct Left {
 }
 
 /// A code for each partition of a topic, in the order of the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionCodes {
     /// The topic's name.
     pub name: TopicName,
@@ -108,7 +109,7 @@ pub struct PartitionCodes {
 }
 
 /// Offsets of one topic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchedTopic {
     /// Its name.
     pub name: TopicName,
@@ -119,7 +120,7 @@ pub struct FetchedTopic {
 }
 
 /// A committed offset, or none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FetchedOffset {
     /// Of which partition.
     pub partition: PartitionIndex,
@@ -134,7 +135,7 @@ pub struct FetchedOffset {
 }
 
 /// A group in full.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DescribedGroup {
     /// Its id.
     pub group: GroupId,
@@ -151,7 +152,7 @@ pub struct DescribedGroup {
 }
 
 /// A member in full.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DescribedMember {
     /// Its id.
     pub member: MemberId,
@@ -168,7 +169,7 @@ pub struct DescribedMember {
 }
 
 /// A page of groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedGroups {
     /// The groups, in the order of their ids.
     pub groups: Vec<ListedGroup>,
@@ -177,7 +178,7 @@ pub struct ListedGroups {
 }
 
 /// A group in brief.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedGroup {
     /// Its id.
     pub group: GroupId,
@@ -190,7 +191,7 @@ pub struct ListedGroup {
 }
 
 /// The state of a classic group, as clients see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum GroupState {
     /// No members, perhaps offsets.
     ///

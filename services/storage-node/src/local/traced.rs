@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 use ottla_api::storage::{
-    DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
+    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
     InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
     NodeConfig, ProduceRequest, ProduceResponse,
 };
@@ -70,5 +70,13 @@ impl Storage for TracedStorage {
         context: RequestContext,
     ) -> Result<Vec<NodeConfig>, CallError> {
         self.0.describe_node_configs(within(context, "DescribeNodeConfigs")).await
+    }
+
+    async fn coordinate(
+        &self,
+        context: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.0.coordinate(within(context, "Coordinate"), request).await
     }
 }
