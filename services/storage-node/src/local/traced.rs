@@ -4,9 +4,9 @@
 
 use async_trait::async_trait;
 use ottla_api::storage::{
-    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    NodeConfig, ProduceRequest, ProduceResponse,
+    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
+    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, RequestContext, Storage};
 use ottla_runtime::child_span;
