@@ -93,6 +93,7 @@ fn dev_preset(dir: &std::path::Path) -> Vec<(String, String)> {
         set("ottla.admin.listener", "127.0.0.1:9095"),
         set("ottla.http.listener", "127.0.0.1:9096"),
         set("ottla.min.free.disk.bytes", "67108864"),
+        set("offsets.topic.replication.factor", "1"),
         set("log.dirs", &dir.display().to_string()),
     ]
 }

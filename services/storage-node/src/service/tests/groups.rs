@@ -1,15 +1,17 @@
 //! Coordinators of groups, as gateways ask them: through crashes, failures and stops.
 
 mod client;
+mod leadership;
+mod timers;
 
 use futures::future::join_all;
-use ottla_api::storage::{Acks, CoordinateRequest, topic_partition};
+use ottla_api::storage::{Acks, topic_partition};
+use ottla_coordinator::Generation;
 use ottla_coordinator::reply::GroupState;
-use ottla_coordinator::{Command, Generation, partition_of_group};
 use ottla_log_format::BatchBuilder;
-use ottla_types::{ErrorCode, Offset, PartitionIndex, TopicId};
+use ottla_types::{ErrorCode, Offset, TopicId};
 
-use super::node::{Node, World, context, eventually};
+use super::node::{Node, World, eventually};
 use client::Client;
 
 const PARTITIONS: i32 = 4;
@@ -133,25 +135,6 @@ async fn a_partition_that_cannot_be_understood_is_not_served_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_other_members_learns_that_the_node_stops() {
-    let mut world = World::new(44);
-    // Longer than this test takes.
-    world.config.groups.settings.group_initial_rebalance_delay_ms = 300_000;
-    let node = world.start().await;
-    world.topic(&node, "__consumer_offsets", PARTITIONS, &[]).await;
-    let client = Client::new("group");
-    client.commit(&node, 1).await;
-    let Node { storage, handle, .. } = node;
-    let request =
-        CoordinateRequest { partition: client.partition(), command: client.join_command(false) };
-    let mut joining = Box::pin(storage.coordinate(context(), request));
-    assert!(futures::poll!(&mut joining).is_pending());
-    let (joined, clean) = tokio::join!(joining, handle.shutdown());
-    assert_eq!(joined.unwrap().outcome, Err(ErrorCode::NotCoordinator));
-    assert!(clean);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn offsets_of_a_deleted_topic_go_with_it() {
     let (world, node, _) = started(45).await;
     let topic = world.topic(&node, "t", 1, &[]).await;
@@ -159,22 +142,6 @@ async fn offsets_of_a_deleted_topic_go_with_it() {
     client.commit(&node, 17).await;
     world.controller.delete_topic(topic);
     eventually(|| async { client.committed(&node).await == Offset::NONE }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partition_that_this_node_does_not_lead_has_no_coordinator_here() {
-    let (_world, node, _) = started(46).await;
-    let ask = |partition, command| {
-        let request = CoordinateRequest { partition: PartitionIndex(partition), command };
-        node.storage.coordinate(context(), request)
-    };
-    let command = || Client::new("group").fetch_command();
-    let outcome = ask(PARTITIONS, command()).await.unwrap().outcome;
-    assert_eq!(outcome, Err(ErrorCode::NotCoordinator));
-    Client::new("group").commit(&node, 1).await;
-    let partition = partition_of_group("group", PARTITIONS as u32).0;
-    let outcome = ask(partition, Command::Tick).await.unwrap().outcome;
-    assert_eq!(outcome, Err(ErrorCode::InvalidRequest));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,4 +167,16 @@ async fn a_thousand_groups_are_served_at_a_time_and_all_are_there_after_a_kill()
         }
     };
     join_all(clients.iter().enumerate().map(check)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_are_begun_in_order_are_decided_in_order() {
+    let (world, node, _) = started(48).await;
+    let client = Client::new("group");
+    client.commit(&node, 0).await;
+    let commits = join_all((1..500).map(|offset| client.try_commit(&node, offset))).await;
+    assert!(commits.iter().all(|code| *code == Ok(ErrorCode::None)));
+    assert_eq!(client.committed(&node).await, Offset(499));
+    let node = restarted(&world, node).await;
+    assert_eq!(client.committed(&node).await, Offset(499));
 }

@@ -27,6 +27,7 @@ pub(super) struct Client {
     pub(super) topic: String,
     pub(super) member: MemberId,
     pub(super) generation: Generation,
+    pub(super) session_timeout_ms: i32,
 }
 
 fn text(text: &str) -> Text {
@@ -40,6 +41,7 @@ impl Client {
             topic: "t".to_owned(),
             member: MemberId::empty(),
             generation: Generation::NONE,
+            session_timeout_ms: 60_000,
         }
     }
 
@@ -82,7 +84,7 @@ impl Client {
             client_host: text("/127.0.0.1"),
             protocol_type: text("consumer"),
             protocols: vec![Protocol { name: text("range"), metadata: [1, 2, 3].into() }],
-            session_timeout_ms: 60_000,
+            session_timeout_ms: self.session_timeout_ms,
             rebalance_timeout_ms: 60_000,
             requires_member_id,
             may_skip_assignment: false,
