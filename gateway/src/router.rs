@@ -242,6 +242,17 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_others_takes_no_place_of_what_keeps_members_in_their_groups() {
+        let class = |key| Route::find(key).unwrap().class;
+        for waits in [ApiKey::JoinGroup, ApiKey::SyncGroup, ApiKey::Fetch] {
+            for lives in [ApiKey::Heartbeat, ApiKey::OffsetCommit, ApiKey::LeaveGroup] {
+                assert_ne!(class(waits), class(lives));
+                assert!(!Route::find(lives).unwrap().needs_room());
+            }
+        }
+    }
+
+    #[test]
     fn no_api_is_in_the_table_twice() {
         for (at, route) in TABLE.iter().enumerate() {
             assert!(TABLE[..at].iter().all(|other| other.key != route.key));

@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::cluster::{Cluster, config, create, register_broker};
 use crate::controller::FakeController;
 use crate::groups::with_groups;
-use crate::member::Member;
+use crate::member::{Member, NEWEST};
 use crate::offsets::{commit, fetch_offsets};
 use crate::roles::{apart, free_ports, neighbours};
 
@@ -180,6 +180,29 @@ async fn each_node_is_found_and_asked_on_its_own_port() {
         let expected = ErrorCode::NotCoordinator.code();
         assert!(described.iter().all(|group| group.error_code == expected), "{described:?}");
     }
+}
+
+#[tokio::test]
+async fn a_node_is_asked_on_its_port_even_for_what_another_leads() {
+    let cluster = Cluster::start().await;
+    register_broker(&cluster.controller, NodeId(2), 2);
+    let at = cluster.topic("__consumer_offsets", 8).await;
+    let image = cluster.controller.image();
+    let partitions = &image.topics[&at.topic].partitions;
+    let leader_of = |group: &str| {
+        let partition = ottla_coordinator::partition_of_group(group, 8);
+        partitions[usize::try_from(partition.0).unwrap()].leader.unwrap()
+    };
+    let mut groups = (0..).map(|n| format!("g{n}"));
+    let elsewhere = groups.find(|group| leader_of(group) == NodeId(2)).unwrap();
+    let mut member = Member::new(&cluster, &elsewhere, NEWEST).await;
+    member.id = "somebody".into();
+    // The other node cannot be reached; this one says itself what it knows.
+    assert_eq!(member.beat().await, ErrorCode::UnknownMemberId);
+    let own = partitions.iter().filter(|state| state.leader == Some(NodeId(1))).count();
+    let listed = member.client.ask(5, &ListGroupsRequest::default()).await;
+    assert_eq!((listed.error_code, listed.groups.len()), (0, 0));
+    assert_eq!(cluster.storage.calls.lock().unwrap()["coordinate"], 1 + own);
 }
 
 #[tokio::test]

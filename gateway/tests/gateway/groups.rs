@@ -1,10 +1,15 @@
 //! Whole lives of groups, in every version.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ottla_gateway::ConnectionLimits;
 use ottla_kafka_wire::messages::heartbeat_request::HeartbeatRequest;
 use ottla_kafka_wire::messages::leave_group_request::{LeaveGroupRequest, MemberIdentity};
 use ottla_kafka_wire::messages::metadata_request::MetadataRequest;
 use ottla_kafka_wire::messages::sync_group_request::SyncGroupRequest;
+use ottla_runtime::Seams;
+use ottla_runtime::seams::SimClock;
 use ottla_types::ErrorCode;
 
 use crate::cluster::Cluster;
@@ -139,12 +144,42 @@ async fn one_connection_parks_one_join() {
     assert_eq!(second.joined(in_b).await.error_code, 0);
 }
 
-#[tokio::test]
-async fn a_member_that_goes_without_a_word_is_missed_when_its_time_is_up() {
-    let clock = std::sync::Arc::new(ottla_runtime::seams::SimClock::new());
-    let seams = ottla_runtime::Seams { clock, ..ottla_runtime::Seams::real() };
+async fn with_paused_time() -> Cluster {
+    let seams = Seams { clock: Arc::new(SimClock::new()), ..Seams::real() };
     let cluster = Cluster::with_limits(seams, ConnectionLimits::default()).await;
     cluster.topic("__consumer_offsets", 4).await;
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_waits_as_long_as_the_slowest_may_take() {
+    let cluster = with_paused_time().await;
+    let mut leader = Member::new(&cluster, "g", NEWEST).await;
+    let mut slow = Member::new(&cluster, "g", NEWEST).await;
+    for member in [&mut leader, &mut slow] {
+        member.rebalance_timeout_ms = 1_200_000;
+        member.get_id().await;
+    }
+    leader.join().await;
+    let joining = slow.send_join().await;
+    until_waiting(&cluster, 1).await;
+    leader.join().await;
+    slow.joined(joining).await;
+    leader.sync(&[]).await;
+    let joining = leader.send_join().await;
+    until_waiting(&cluster, 1).await;
+    // It works on its last records, and lives.
+    for _ in 0..100 {
+        assert_eq!(slow.beat().await, ErrorCode::RebalanceInProgress);
+        cluster.seams.clock.sleep(Duration::from_secs(5)).await;
+    }
+    slow.join().await;
+    assert_eq!(leader.joined(joining).await.members.len(), 2);
+}
+
+#[tokio::test]
+async fn a_member_that_goes_without_a_word_is_missed_when_its_time_is_up() {
+    let cluster = with_paused_time().await;
     let first = Member::alone(&cluster, "g").await;
     let mut second = Member::new(&cluster, "g", NEWEST).await;
     second.get_id().await;

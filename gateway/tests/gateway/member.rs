@@ -23,14 +23,22 @@ pub(crate) struct Member {
     pub(crate) id: String,
     pub(crate) instance: Option<String>,
     pub(crate) generation: i32,
+    pub(crate) rebalance_timeout_ms: i32,
     /// Of JoinGroup; the others are of its time.
     pub(crate) version: i16,
 }
 
 impl Member {
     pub(crate) async fn new(cluster: &Cluster, group: &str, version: i16) -> Self {
-        let (client, group) = (cluster.client().await, group.to_owned());
-        Self { client, group, id: String::new(), instance: None, generation: -1, version }
+        Self {
+            client: cluster.client().await,
+            group: group.to_owned(),
+            id: String::new(),
+            instance: None,
+            generation: -1,
+            rebalance_timeout_ms: 60_000,
+            version,
+        }
     }
 
     /// A member whose group is stable and has only it.
@@ -48,7 +56,7 @@ impl Member {
         JoinGroupRequest {
             group_id: self.group.clone(),
             session_timeout_ms: 10_000,
-            rebalance_timeout_ms: 60_000,
+            rebalance_timeout_ms: self.rebalance_timeout_ms,
             member_id: self.id.clone(),
             group_instance_id: self.instance.clone(),
             protocol_type: "consumer".into(),

@@ -209,6 +209,21 @@ async fn offsets_of_a_topic_that_went_are_told_by_name_only() {
 }
 
 #[tokio::test]
+async fn what_was_committed_of_a_topic_is_not_that_of_a_later_one_of_its_name() {
+    let cluster = with_groups().await;
+    let before = cluster.topic("t", 2).await;
+    let mut client = cluster.client().await;
+    client.ask(10, &commit(10, before, "by id", 3)).await;
+    client.ask(9, &commit(9, before, "by name", 3)).await;
+    cluster.controller.command(Command::DeleteTopics { topics: vec![TopicRef::Id(before.topic)] });
+    let after = cluster.topic("t", 2).await;
+    for (group, offset) in [("by id", -1), ("by name", 3)] {
+        let (_, found) = fetched(10, client.ask(10, &fetch_offsets(10, after, group)).await);
+        assert_eq!(found[0].1, offset, "{group}");
+    }
+}
+
+#[tokio::test]
 async fn many_groups_are_answered_in_one_request() {
     let cluster = with_groups().await;
     let at = cluster.topic("t", 2).await;
