@@ -55,8 +55,8 @@ async fn join(call: &Call, request: JoinGroupRequest) -> Result<Joined, JoinRefu
     }
 }
 
-/// What a member offers at least to wait for, and no less than the coordinator has new members wait: a client that is less
-/// patient closes its connection.
+/// As long as the member says that a rebalance may take, and no less than the coordinator lets new members wait: a client that
+/// is less patient closes its connection.
 fn longest_wait(request: &JoinGroupRequest) -> Duration {
     let said = request.rebalance_timeout_ms.max(request.session_timeout_ms);
     let longest = said.max(NEW_MEMBER_JOIN_TIMEOUT_MS);
