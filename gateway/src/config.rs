@@ -45,6 +45,26 @@ pub struct GatewayConfig {
     pub max_partitions_per_describe: i32,
     /// Defaults of topic configs that the process's own configuration sets.
     pub topic_defaults: ClusterDefaults,
+    /// How the topic of groups and their offsets is made.
+    pub offsets_topic: OffsetsTopic,
+}
+
+/// How `__consumer_offsets` is made when the first client looks for the coordinator of a group. Later changes of these have no
+/// effect on a topic that exists. The defaults are Kafka's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetsTopic {
+    /// `offsets.topic.num.partitions`.
+    pub partitions: i32,
+    /// `offsets.topic.replication.factor`.
+    pub replication_factor: i16,
+    /// `offsets.topic.segment.bytes`.
+    pub segment_bytes: i32,
+}
+
+impl Default for OffsetsTopic {
+    fn default() -> Self {
+        Self { partitions: 50, replication_factor: 3, segment_bytes: 100 << 20 }
+    }
 }
 
 /// One listener for Kafka clients.

@@ -56,6 +56,16 @@ pub(crate) const fn for_producer_id(error: &CallError) -> ErrorCode {
     }
 }
 
+/// For what group coordinators are asked, with Kafka's own meaning: NOT_COORDINATOR makes clients look for another one, and
+/// COORDINATOR_NOT_AVAILABLE look again.
+pub(crate) const fn for_coordinator(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) | CallError::Overloaded(_) => ErrorCode::CoordinatorNotAvailable,
+        CallError::Malformed(_) => ErrorCode::UnknownServerError,
+        _ => ErrorCode::NotCoordinator,
+    }
+}
+
 /// For DescribeLogDirs.
 pub(crate) const fn for_log_dirs(error: &CallError) -> ErrorCode {
     match error {
@@ -94,6 +104,8 @@ mod tests {
             assert!(for_partition(error).is_retriable(), "{error}");
             assert!(for_log_dirs(error).is_retriable(), "{error}");
             assert_ne!(for_produce(error), ErrorCode::UnknownServerError);
+            let is_garbage = matches!(error, CallError::Malformed(_));
+            assert_ne!(for_coordinator(error).is_retriable(), is_garbage, "{error}");
         }
     }
 }

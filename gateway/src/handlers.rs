@@ -4,21 +4,34 @@
 //! their traits.
 
 mod api_versions;
+mod coordinators;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
+mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
 mod nodes;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
+mod offsets_topic;
 mod produce;
 mod readiness;
 mod refused_creations;
+mod sync_group;
 mod topic_command;
 mod topics;
 
@@ -29,32 +42,48 @@ use ottla_metadata::topic_config::{ConfigSource, Kind};
 pub(crate) use api_versions::{ApiVersions, unsupported_api_versions};
 pub(crate) use create_partitions::CreatePartitions;
 pub(crate) use create_topics::CreateTopics;
+pub(crate) use delete_groups::DeleteGroups;
 pub(crate) use delete_topics::DeleteTopics;
 pub(crate) use describe_cluster::DescribeCluster;
 pub(crate) use describe_configs::DescribeConfigs;
+pub(crate) use describe_groups::DescribeGroups;
 pub(crate) use describe_log_dirs::DescribeLogDirs;
 pub(crate) use describe_topic_partitions::DescribeTopicPartitions;
 pub(crate) use fetch::Fetch;
+pub(crate) use find_coordinator::FindCoordinator;
+pub(crate) use heartbeat::Heartbeat;
 pub(crate) use init_producer_id::InitProducerId;
+pub(crate) use join_group::JoinGroup;
+pub(crate) use leave_group::LeaveGroup;
+pub(crate) use list_groups::ListGroups;
 pub(crate) use list_offsets::ListOffsets;
 pub(crate) use metadata::Metadata;
 pub(crate) use nodes::AddressBook;
+pub(crate) use offset_commit::OffsetCommit;
+pub(crate) use offset_delete::OffsetDelete;
+pub(crate) use offset_fetch::OffsetFetch;
 pub(crate) use produce::{Produce, producers};
 pub(crate) use refused_creations::RefusedCreations;
+pub(crate) use sync_group::SyncGroup;
 
 /// The longest wait that a request may ask for; more is cut to this.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The longest that a member of a group waits for the others, whatever `max.poll.interval.ms` they have; then it has to join
+/// again.
+pub(crate) const LONGEST_REBALANCE: Duration = Duration::from_secs(3_600);
 /// Time that a backend gets besides the wait that the request asks for.
 const BACKEND_TIME: Duration = Duration::from_secs(10);
 /// Kafka's node id of an ordinary consumer.
 const CONSUMER: i32 = -1;
 /// Kafka's topics of its own; clients read but do not write them.
 const INTERNAL_TOPICS: [&str; 3] =
-    ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+    [offsets_topic::NAME, "__transaction_state", "__share_group_state"];
 /// "No operations told" in fields of authorized operations.
 const OPERATIONS_NOT_ASKED: i32 = i32::MIN;
 /// READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS as Kafka's bits.
 const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
+/// READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS as Kafka's bits.
+const GROUP_OPERATIONS: i32 = 0b1101_0100_1000;
 /// CREATE, ALTER, DESCRIBE, CLUSTER_ACTION, DESCRIBE_CONFIGS, ALTER_CONFIGS, IDEMPOTENT_WRITE as Kafka's bits.
 const CLUSTER_OPERATIONS: i32 = 0b1_1111_1010_0000;
 

@@ -10,6 +10,7 @@ mod trace;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_runtime::seams::Clock;
 use tokio::sync::Semaphore;
@@ -18,6 +19,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::util::BoxCloneService;
 
 use crate::answer::Answer;
+use crate::handlers::{LONGEST_REBALANCE, LONGEST_WAIT};
 use crate::request::Request;
 use crate::router::Class;
 use authorization::AuthorizationLayer;
@@ -35,7 +37,13 @@ const MAX_WAIT_IN_FLIGHT: usize = 10_000;
 /// See [`MAX_CONTROL_IN_FLIGHT`].
 const MAX_METADATA_IN_FLIGHT: usize = 512;
 /// See [`MAX_CONTROL_IN_FLIGHT`].
+const MAX_GROUP_IN_FLIGHT: usize = 4_096;
+/// See [`MAX_CONTROL_IN_FLIGHT`]; one for each connection that a gateway takes.
+const MAX_REBALANCE_IN_FLIGHT: usize = 10_000;
+/// See [`MAX_CONTROL_IN_FLIGHT`].
 const MAX_ADMIN_IN_FLIGHT: usize = 128;
+/// Time to answer a request, beyond the longest wait that it may ask for.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(30);
 
 /// All that a class of requests passes through.
 pub(crate) type Stack = BoxCloneService<Request, Answer, Infallible>;
@@ -61,7 +69,7 @@ fn stack(class: Class, clock: &Arc<dyn Clock>, authorizer: &Arc<dyn Authorizer>)
     BoxCloneService::new(
         ServiceBuilder::new()
             .layer(TraceLayer)
-            .layer(DeadlineLayer::new(clock.clone()))
+            .layer(DeadlineLayer::new(clock.clone(), longest(class)))
             .layer(GlobalConcurrencyLimitLayer::with_semaphore(places))
             .layer(AuthorizationLayer::new(authorizer.clone()))
             .service(Dispatch),
@@ -74,6 +82,16 @@ const fn places_of(class: Class) -> usize {
         Class::Data => MAX_DATA_IN_FLIGHT,
         Class::Wait => MAX_WAIT_IN_FLIGHT,
         Class::Metadata => MAX_METADATA_IN_FLIGHT,
+        Class::Group => MAX_GROUP_IN_FLIGHT,
+        Class::Rebalance => MAX_REBALANCE_IN_FLIGHT,
         Class::Admin => MAX_ADMIN_IN_FLIGHT,
+    }
+}
+
+/// When a request of a class is given up.
+const fn longest(class: Class) -> Duration {
+    match class {
+        Class::Rebalance => LONGEST_REBALANCE.saturating_add(TIME_TO_ANSWER),
+        _ => LONGEST_WAIT.saturating_add(TIME_TO_ANSWER),
     }
 }

@@ -21,5 +21,5 @@ mod request;
 mod router;
 pub mod service;
 
-pub use config::{ConnectionLimits, GatewayConfig, ListenerConfig};
+pub use config::{ConnectionLimits, GatewayConfig, ListenerConfig, OffsetsTopic};
 pub use service::{GatewayHandle, Neighbours, Process, StartError, start};

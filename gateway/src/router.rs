@@ -27,14 +27,26 @@ pub(crate) enum Class {
     Wait,
     /// Metadata, and what else clients ask before they can work.
     Metadata,
+    /// What keeps members in their groups: heartbeats, commits, leaving.
+    Group,
+    /// Joining a group: of the priority of `Group`, but apart, because it waits for other members and would use up that
+    /// allowance.
+    Rebalance,
     /// Administration: rare, and it may wait for the whole cluster.
     Admin,
 }
 
 impl Class {
     /// All classes, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Control, Self::Data, Self::Wait, Self::Metadata, Self::Admin];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Control,
+        Self::Data,
+        Self::Wait,
+        Self::Metadata,
+        Self::Group,
+        Self::Rebalance,
+        Self::Admin,
+    ];
 
     /// Position in tables that are kept by class.
     pub(crate) const fn index(self) -> usize {
@@ -84,17 +96,27 @@ pub(crate) struct Route {
     first_advertised: i16,
     /// Its class.
     pub(crate) class: Class,
+    has_large_answers: bool,
     handler: Handler,
     producers: Option<Producers>,
 }
 
 /// Every API that is served.
-pub(crate) static TABLE: [Route; 13] = [
+pub(crate) static TABLE: [Route; 24] = [
     // librdkafka compresses only when Produce 0 is offered (KAFKA-18659); Kafka offers and refuses 0–2 as well.
     Route::of::<handlers::Produce>(Class::Data).advertised_from(0).traced_by(handlers::producers),
     Route::of::<handlers::Fetch>(Class::Wait),
     Route::of::<handlers::ListOffsets>(Class::Data),
     Route::of::<handlers::Metadata>(Class::Metadata),
+    Route::of::<handlers::OffsetCommit>(Class::Group),
+    Route::of::<handlers::OffsetFetch>(Class::Group).with_large_answers(),
+    Route::of::<handlers::FindCoordinator>(Class::Metadata),
+    Route::of::<handlers::JoinGroup>(Class::Rebalance),
+    Route::of::<handlers::Heartbeat>(Class::Group),
+    Route::of::<handlers::LeaveGroup>(Class::Group),
+    Route::of::<handlers::SyncGroup>(Class::Rebalance),
+    Route::of::<handlers::DescribeGroups>(Class::Admin),
+    Route::of::<handlers::ListGroups>(Class::Admin),
     Route::of::<handlers::ApiVersions>(Class::Control),
     Route::of::<handlers::CreateTopics>(Class::Admin),
     Route::of::<handlers::DeleteTopics>(Class::Admin),
@@ -102,6 +124,8 @@ pub(crate) static TABLE: [Route; 13] = [
     Route::of::<handlers::DescribeConfigs>(Class::Admin),
     Route::of::<handlers::DescribeLogDirs>(Class::Admin),
     Route::of::<handlers::CreatePartitions>(Class::Admin),
+    Route::of::<handlers::DeleteGroups>(Class::Admin),
+    Route::of::<handlers::OffsetDelete>(Class::Admin),
     Route::of::<handlers::DescribeCluster>(Class::Metadata),
     Route::of::<handlers::DescribeTopicPartitions>(Class::Admin),
 ];
@@ -116,6 +140,7 @@ impl Route {
             last_version: *versions.end(),
             first_advertised: *versions.start(),
             class,
+            has_large_answers: matches!(class, Class::Metadata | Class::Admin),
             handler: run::<H>,
             producers: None,
         }
@@ -123,6 +148,11 @@ impl Route {
 
     const fn advertised_from(mut self, version: i16) -> Self {
         self.first_advertised = version;
+        self
+    }
+
+    const fn with_large_answers(mut self) -> Self {
+        self.has_large_answers = true;
         self
     }
 
@@ -148,6 +178,12 @@ impl Route {
     /// The API's number on the wire.
     pub(crate) const fn key(&self) -> i16 {
         self.key
+    }
+
+    /// Whether an answer may be much longer than its request, so that it needs room before it is made. Others are bounded by
+    /// what is bounded in requests, or ask for memory themselves.
+    pub(crate) const fn needs_room(&self) -> bool {
+        self.has_large_answers
     }
 
     /// Versions that are served.
@@ -202,6 +238,17 @@ mod tests {
             assert_eq!(route.served(), key.versions(), "{key}");
             assert!(key.is_for_clients(), "{key}");
             assert!(route.advertised().contains(route.served().start()));
+        }
+    }
+
+    #[test]
+    fn what_waits_for_others_takes_no_place_of_what_keeps_members_in_their_groups() {
+        let class = |key| Route::find(key).unwrap().class;
+        for waits in [ApiKey::JoinGroup, ApiKey::SyncGroup, ApiKey::Fetch] {
+            for lives in [ApiKey::Heartbeat, ApiKey::OffsetCommit, ApiKey::LeaveGroup] {
+                assert_ne!(class(waits), class(lives));
+                assert!(!Route::find(lives).unwrap().needs_room());
+            }
         }
     }
 

@@ -20,9 +20,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ottla-log-format", &["ottla-types"]),
     ("ottla-metadata", &["ottla-types"]),
     ("ottla-partition", &["ottla-types", "ottla-log-format"]),
+    ("ottla-coordinator", &["ottla-types"]),
     ("ottla-proto", &[]),
     ("ottla-runtime", &["ottla-types"]),
-    ("ottla-api", &["ottla-types", "ottla-metadata", "ottla-proto", "ottla-runtime"]),
+    (
+        "ottla-api",
+        &["ottla-types", "ottla-coordinator", "ottla-metadata", "ottla-proto", "ottla-runtime"],
+    ),
     (
         "ottla-controller",
         &["ottla-types", "ottla-metadata", "ottla-proto", "ottla-runtime", "ottla-api"],
@@ -31,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "ottla-storage-node",
         &[
             "ottla-types",
+            "ottla-coordinator",
             "ottla-log-format",
             "ottla-metadata",
             "ottla-partition",
@@ -42,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "ottla-gateway",
         &[
             "ottla-types",
+            "ottla-coordinator",
             "ottla-kafka-wire",
             "ottla-log-format",
             "ottla-metadata",

@@ -19,17 +19,16 @@ pub(super) async fn place(
     is_first: bool,
 ) {
     let Some((request, _)) = waiting else { return };
-    let class = request.route.class;
-    match class {
-        // Their answers are about as long as their requests, which have a bound of their own.
-        Class::Control | Class::Data => {}
+    let route = request.route;
+    match route.class {
         // Behind another, its records would lie in memory for as long as that one waits.
         Class::Wait if !is_first => pending().await,
-        // It asks for memory itself, once it knows how much.
-        Class::Wait => {}
-        Class::Metadata | Class::Admin => request.call.peer.answers.room(is_first).await,
+        // As in Kafka, which starts nothing behind another: one connection parks no more than one.
+        Class::Rebalance if !is_first => pending().await,
+        _ if route.needs_room() => request.call.peer.answers.room(is_first).await,
+        _ => {}
     }
-    match stacks.of(class).ready().await {
+    match stacks.of(route.class).ready().await {
         Ok(_) => {}
         Err(never) => match never {},
     }

@@ -14,7 +14,7 @@ use ottla_metadata::{Command, Image, Refusal};
 use ottla_types::{ErrorCode, NodeId, PartitionIndex};
 
 use super::topic_command::{Outcome, Until, submit};
-use super::{config_source, wait_of};
+use super::{config_source, offsets_topic, wait_of};
 use crate::answer::Answer;
 use crate::request::Call;
 use crate::router::Handle;
@@ -152,14 +152,18 @@ fn tell_refused(call: &Call, names: &[String], outcomes: &[Outcome]) {
     }
 }
 
-/// Creates topics with the cluster's defaults; returns the image that has those that could be created.
-pub(super) async fn create_missing(call: &Call, names: Vec<String>) -> Arc<Image> {
-    let topic = |name: &String| NewTopic {
-        name: name.clone(),
-        partitions: None,
-        replication_factor: None,
-        assignments: Vec::new(),
-        configs: Vec::new(),
+/// Creates topics with the cluster's defaults, and the topic of groups as that is to be; returns the image that has those that
+/// could be created, and what became of each.
+pub(super) async fn create_missing(call: &Call, names: Vec<String>) -> (Arc<Image>, Vec<Outcome>) {
+    let topic = |name: &String| match name.as_str() {
+        offsets_topic::NAME => offsets_topic::new(&call.gateway.config.offsets_topic),
+        _ => NewTopic {
+            name: name.clone(),
+            partitions: None,
+            replication_factor: None,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        },
     };
     let topics: Vec<NewTopic> = names.iter().map(topic).collect();
     let command = Command::CreateTopics { topics, validate_only: false };
@@ -178,5 +182,5 @@ pub(super) async fn create_missing(call: &Call, names: Vec<String>) -> Arc<Image
         // Those that do not come are answered as unknown.
         _ = call.gateway.wait_until(CREATION_BY_ANOTHER, are_known).await;
     }
-    call.gateway.image()
+    (call.gateway.image(), outcomes)
 }

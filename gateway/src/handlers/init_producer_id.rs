@@ -1,7 +1,8 @@
 //! InitProducerId for idempotent producers.
 //!
-//! Transactions are not served yet, and neither is FindCoordinator, without which no client gets here with a transactional id.
-//! One that does is told UNSUPPORTED_VERSION: a code that is final for every client, and whose text says what is the matter.
+//! Transactions are not served yet, and FindCoordinator knows no coordinator of them, without which no client gets here with a
+//! transactional id. One that does is told UNSUPPORTED_VERSION: a code that is final for every client, and whose text says what
+//! is the matter.
 
 use ottla_api::storage::{
     InitProducerIdRequest as StorageRequest, InitProducerIdResponse as Given,

@@ -17,7 +17,9 @@ use ottla_types::{ErrorCode, NodeId, TopicId, Uuid};
 
 use super::create_topics::create_missing;
 use super::nodes::{controller_for, nodes_for};
-use super::{CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, is_internal, topics};
+use super::{
+    CLUSTER_OPERATIONS, OPERATIONS_NOT_ASKED, TOPIC_OPERATIONS, is_internal, offsets_topic, topics,
+};
 use crate::answer::Answer;
 use crate::request::Call;
 use crate::router::Handle;
@@ -41,13 +43,13 @@ impl Handle for Metadata {
         if call.gateway.config.auto_create_topics && request.allow_auto_topic_creation {
             let is_missing = |name: &&str| {
                 topics::is_legal_name(name)
-                    && !is_internal(name)
+                    && (!is_internal(name) || *name == offsets_topic::NAME)
                     && image.topic_by_name(name).is_none()
             };
             let missing: Vec<String> =
                 names.iter().copied().filter(is_missing).map(str::to_owned).collect();
             if !missing.is_empty() {
-                image = create_missing(&call, missing).await;
+                image = create_missing(&call, missing).await.0;
             }
         }
         let nodes = nodes_for(&call, &image);

@@ -2,8 +2,10 @@
 //!
 //! Invariant: from version to version a topic goes by name or by id, never by both. Deliberately asks nobody.
 
+use std::iter::repeat;
 use std::sync::Arc;
 
+use ottla_coordinator::reply::PartitionCodes;
 use ottla_metadata::Image;
 use ottla_metadata::image::{Partition, Topic};
 use ottla_types::limits::MAX_TOPIC_NAME_BYTES;
@@ -38,6 +40,36 @@ pub(super) fn partition(
     let at = usize::try_from(index).map_err(|_| unknown)?;
     let found = topic.partitions.get(at).ok_or(unknown)?;
     Ok((TopicPartition { topic: topic.id, partition: PartitionIndex(index) }, found))
+}
+
+/// The codes of the partitions of a request, in its order, of which some are known before a coordinator is asked.
+#[derive(Debug, Default)]
+pub(super) struct Codes(Vec<ErrorCode>);
+
+impl Codes {
+    /// The next partition was looked for; whether the coordinator is to be asked about it.
+    pub(super) fn check<T>(&mut self, found: Result<T, ErrorCode>) -> bool {
+        self.0.push(found.as_ref().err().copied().unwrap_or(ErrorCode::None));
+        found.is_ok()
+    }
+
+    /// With the codes of those that the coordinator was asked about, or the one for all of them.
+    pub(super) fn with(mut self, told: Result<Vec<ErrorCode>, ErrorCode>) -> Vec<ErrorCode> {
+        let asked = self.0.iter_mut().filter(|code| code.is_none());
+        match told {
+            Err(error) => asked.for_each(|code| *code = error),
+            Ok(told) => {
+                let told = told.into_iter().chain(repeat(ErrorCode::UnknownServerError));
+                asked.zip(told).for_each(|(code, told)| *code = told);
+            }
+        }
+        self.0
+    }
+}
+
+/// A coordinator's codes, one after the other.
+pub(super) fn flat(topics: Vec<PartitionCodes>) -> Vec<ErrorCode> {
+    topics.iter().flat_map(|topic| &topic.partitions).map(|(_, code)| *code).collect()
 }
 
 /// Kafka's rule for topic names.

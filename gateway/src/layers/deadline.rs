@@ -1,24 +1,21 @@
 //! Ends what hangs: a request that no time-out of its own has ended.
 //!
-//! Invariant: a request leaves the gateway after [`LONGEST_REQUEST`] at the latest, and its connection with it, because
-//! nothing is known of what became of it. Shorter time-outs are in the requests themselves and obeyed by the handlers.
+//! Invariant: a request leaves the gateway after the longest time of its class at the latest, and its connection with it,
+//! because nothing is known of what became of it. Shorter time-outs are in the requests themselves and obeyed by the handlers.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::{BoxFuture, Either, Map, Select, select};
+use futures::future::{BoxFuture, Either, Select, select};
 use ottla_runtime::seams::Clock;
 use tower::{Layer, Service};
 
 use crate::answer::Answer;
-use crate::handlers::LONGEST_WAIT;
 use crate::request::Request;
-
-/// The longest wait that a request may ask for, and time to answer it.
-const LONGEST_REQUEST: Duration = LONGEST_WAIT.saturating_add(Duration::from_secs(30));
 
 type Outcome = Result<Answer, Infallible>;
 
@@ -26,11 +23,12 @@ type Outcome = Result<Answer, Infallible>;
 #[derive(Clone)]
 pub(super) struct DeadlineLayer {
     clock: Arc<dyn Clock>,
+    limit: Duration,
 }
 
 impl DeadlineLayer {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock }
+    pub(super) fn new(clock: Arc<dyn Clock>, limit: Duration) -> Self {
+        Self { clock, limit }
     }
 }
 
@@ -38,7 +36,7 @@ impl<S> Layer<S> for DeadlineLayer {
     type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Deadline<S> {
-        Deadline { clock: self.clock.clone(), inner }
+        Deadline { clock: self.clock.clone(), limit: self.limit, inner }
     }
 }
 
@@ -46,6 +44,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Clone)]
 pub(super) struct Deadline<S> {
     clock: Arc<dyn Clock>,
+    limit: Duration,
     inner: S,
 }
 
@@ -56,10 +55,7 @@ where
 {
     type Response = Answer;
     type Error = Infallible;
-    type Future = Map<
-        Select<S::Future, BoxFuture<'static, ()>>,
-        fn(Either<(Outcome, BoxFuture<'static, ()>), ((), S::Future)>) -> Outcome,
-    >;
+    type Future = Limited<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -67,11 +63,25 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         // A timer is armed at its first poll: a request that is answered at once never arms it.
-        let end = self.clock.sleep(LONGEST_REQUEST);
-        select(self.inner.call(request), end).map(|first| match first {
+        let end = self.clock.sleep(self.limit);
+        Limited { work: select(self.inner.call(request), end), limit: self.limit }
+    }
+}
+
+/// A request, and the end of its time.
+pub(super) struct Limited<F> {
+    work: Select<F, BoxFuture<'static, ()>>,
+    limit: Duration,
+}
+
+impl<F: Future<Output = Outcome> + Unpin> Future for Limited<F> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        Poll::Ready(match ready!(self.work.poll_unpin(cx)) {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => {
-                let limit = LONGEST_REQUEST.as_secs();
+                let limit = self.limit.as_secs();
                 Ok(Answer::Close(format!("a request was not answered within {limit} s")))
             }
         })

@@ -77,8 +77,9 @@ async fn api_versions_tells_the_table_in_every_version() {
             (row.min_version, row.max_version)
         };
         assert_eq!((range(0), range(1), range(18)), ((0, 13), (4, 18), (0, 4)));
-        // Group coordination is not served yet, so clients must not believe it is.
-        assert!(response.api_keys.iter().all(|row| ![8, 9, 10, 11].contains(&row.api_key)));
+        assert_eq!((range(8), range(9), range(10), range(11)), ((2, 10), (1, 10), (0, 6), (0, 9)));
+        // Transactions are not served yet, so clients must not believe they are.
+        assert!(response.api_keys.iter().all(|row| ![24, 25, 26, 28].contains(&row.api_key)));
     }
     let bad = ApiVersionsRequest { client_software_name: "-".into(), ..Default::default() };
     assert_eq!(client.ask(3, &bad).await.error_code, ErrorCode::InvalidRequest.code());

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use ottla_api::storage::StorageServer;
 use ottla_api::{Controller, MetadataFollower, Storage};
 use ottla_gateway::{
-    ConnectionLimits, GatewayConfig, GatewayHandle, ListenerConfig, Neighbours, Process, start,
+    ConnectionLimits, GatewayConfig, GatewayHandle, ListenerConfig, Neighbours, OffsetsTopic,
+    Process, start,
 };
 use ottla_log_format::BatchBuilder;
 use ottla_metadata::command::{NewTopic, Reply};
@@ -46,11 +47,15 @@ impl Cluster {
     }
 
     pub(crate) async fn with_limits(seams: Seams, limits: ConnectionLimits) -> Self {
+        Self::with_config(seams, config(limits)).await
+    }
+
+    pub(crate) async fn with_config(seams: Seams, config: GatewayConfig) -> Self {
         let controller = FakeController::new(seams.clock.clone());
         register_broker(&controller, NODE, 1);
         let storage = FakeStorage::new(seams.clock.clone());
         let own = (NODE, storage.clone() as Arc<dyn Storage>);
-        Self::of(seams, limits, controller, (storage, Some(own))).await
+        Self::of(seams, config, controller, (storage, Some(own))).await
     }
 
     /// The storage node is in another process, as far as the gateway can see.
@@ -65,16 +70,15 @@ impl Cluster {
         let connections = incoming(listener, seams.clock.clone());
         let serving = server().add_routes(routes.routes()).serve_with_incoming(connections);
         drop(seams.tasks.spawn("storage node", Box::pin(async move { serving.await.unwrap() })));
-        Self::of(seams, limits, controller, (storage, None)).await
+        Self::of(seams, config(limits), controller, (storage, None)).await
     }
 
     async fn of(
         seams: Seams,
-        limits: ConnectionLimits,
+        config: GatewayConfig,
         controller: Arc<FakeController>,
         (storage, own_storage): (Arc<FakeStorage>, Option<OwnStorage>),
     ) -> Self {
-        let config = config(limits);
         let follower = MetadataFollower::start(controller.clone() as Arc<dyn Controller>, &seams);
         let neighbours =
             Neighbours { controller: controller.clone(), metadata: follower, own_storage };
@@ -118,6 +122,7 @@ pub(crate) fn config(limits: ConnectionLimits) -> GatewayConfig {
         max_fetch_bytes: 55 << 20,
         max_partitions_per_describe: 2_000,
         topic_defaults: Default::default(),
+        offsets_topic: OffsetsTopic { partitions: 4, replication_factor: 1, ..Default::default() },
     }
 }
 

@@ -6,10 +6,17 @@ use ottla_gateway::ConnectionLimits;
 use ottla_kafka_wire::frames::encode_request;
 use ottla_kafka_wire::messages::api_versions_request::ApiVersionsRequest;
 use ottla_kafka_wire::messages::api_versions_response::ApiVersionsResponse;
+use ottla_kafka_wire::messages::delete_groups_request::DeleteGroupsRequest;
 use ottla_kafka_wire::messages::describe_configs_request::DescribeConfigsRequest;
+use ottla_kafka_wire::messages::describe_groups_request::DescribeGroupsRequest;
 use ottla_kafka_wire::messages::describe_log_dirs_request::DescribeLogDirsRequest;
+use ottla_kafka_wire::messages::heartbeat_request::HeartbeatRequest;
+use ottla_kafka_wire::messages::join_group_request::JoinGroupRequest;
+use ottla_kafka_wire::messages::leave_group_request::LeaveGroupRequest;
+use ottla_kafka_wire::messages::list_groups_request::ListGroupsRequest;
 use ottla_kafka_wire::messages::list_offsets_request::ListOffsetsRequest;
 use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use ottla_kafka_wire::messages::offset_delete_request::OffsetDeleteRequest;
 use ottla_kafka_wire::{ApiKey, Message, Reader, Request};
 use ottla_runtime::Seams;
 use ottla_runtime::seams::SimClock;
@@ -19,6 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::apis::{fetch, produce};
 use crate::client::LIMIT;
 use crate::cluster::{Cluster, batch};
+use crate::offsets::{commit, fetch_offsets};
 
 async fn still_serves(cluster: &Cluster) {
     let mut client = cluster.client().await;
@@ -52,7 +60,7 @@ async fn a_request_above_the_limit_is_refused_before_it_is_read() {
 async fn garbage_truncation_and_unknown_apis_close_the_connection() {
     let cluster = Cluster::start().await;
     let unknown_api = [0, 0, 0, 10, 0x7f, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
-    let unserved_api = [0, 0, 0, 10, 0, 11, 0, 5, 0, 0, 0, 1, 0xff, 0xff];
+    let unserved_api = [0, 0, 0, 10, 0, 24, 0, 3, 0, 0, 0, 1, 0xff, 0xff];
     let unknown_version = [0, 0, 0, 10, 0, 3, 0, 99, 0, 0, 0, 1, 0xff, 0xff];
     let old_produce = [0, 0, 0, 10, 0, 0, 0, 2, 0, 0, 0, 1, 0xff, 0xff];
     let empty = [0, 0, 0, 0];
@@ -184,15 +192,38 @@ impl Dice {
     }
 }
 
+fn frames_of<R: Request>(make: impl Fn(i16) -> R) -> Vec<Vec<u8>> {
+    let frame = |version| {
+        let list = encode_request(version, 1, Some("c"), &make(version)).unwrap();
+        list.into_contiguous().unwrap()[4..].to_vec()
+    };
+    R::VERSIONS.map(frame).collect()
+}
+
+fn group_frames(at: TopicPartition) -> Vec<Vec<u8>> {
+    let mut frames = frames_of(|version| commit(version, at, "g", 1));
+    frames.extend(frames_of(|version| fetch_offsets(version, at, "g")));
+    // So little patience that no mutation of it waits for long.
+    frames.extend(frames_of(|_| JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 1,
+        rebalance_timeout_ms: 1,
+        ..Default::default()
+    }));
+    frames.extend(frames_of(|_| HeartbeatRequest::default()));
+    frames.extend(frames_of(|_| LeaveGroupRequest::default()));
+    frames.extend(frames_of(|_| DescribeGroupsRequest {
+        groups: vec!["g".into()],
+        ..Default::default()
+    }));
+    frames.extend(frames_of(|_| ListGroupsRequest::default()));
+    frames.extend(frames_of(|_| DeleteGroupsRequest { groups_names: vec!["g".into()] }));
+    frames.extend(frames_of(|_| OffsetDeleteRequest::default()));
+    frames
+}
+
 /// Requests as clients send them, without the length in front.
 fn honest_frames(at: TopicPartition) -> Vec<Vec<u8>> {
-    fn frames_of<R: Request>(make: impl Fn(i16) -> R) -> Vec<Vec<u8>> {
-        let frame = |version| {
-            let list = encode_request(version, 1, Some("c"), &make(version)).unwrap();
-            list.into_contiguous().unwrap()[4..].to_vec()
-        };
-        R::VERSIONS.map(frame).collect()
-    }
     let topic = || MetadataRequestTopic { name: Some("t".into()), ..Default::default() };
     let mut frames = frames_of(|version| produce(version, at, 1, batch(b"value")));
     frames.extend(frames_of(|version| fetch(version, at, 0, 0)));
@@ -204,6 +235,7 @@ fn honest_frames(at: TopicPartition) -> Vec<Vec<u8>> {
     frames.extend(frames_of(|_| ListOffsetsRequest::default()));
     frames.extend(frames_of(|_| DescribeConfigsRequest::default()));
     frames.extend(frames_of(|_| DescribeLogDirsRequest::default()));
+    frames.extend(group_frames(at));
     frames
 }
 
@@ -211,6 +243,7 @@ fn honest_frames(at: TopicPartition) -> Vec<Vec<u8>> {
 async fn mutated_requests_end_at_most_their_connection() {
     let cluster = Cluster::start().await;
     let at = cluster.topic("t", 1).await;
+    cluster.topic("__consumer_offsets", 4).await;
     let honest = honest_frames(at);
     let mut dice = Dice(1);
     for _ in 0..400 {

@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, batch, config, register_broker};
 use crate::controller::FakeController;
 
 /// A run of ports that were free a moment ago; node ports need neighbours.
-async fn free_ports(seams: &Seams, count: u16) -> u16 {
+pub(crate) async fn free_ports(seams: &Seams, count: u16) -> u16 {
     loop {
         let any = seams.net.bind(&HostPort::new("127.0.0.1", 0)).await.unwrap();
         let first = any.local_addr().unwrap().port();
@@ -36,7 +36,7 @@ async fn free_ports(seams: &Seams, count: u16) -> u16 {
     }
 }
 
-fn apart(node: i32, bootstrap: u16, first: u16) -> GatewayConfig {
+pub(crate) fn apart(node: i32, bootstrap: u16, first: u16) -> GatewayConfig {
     let config = config(ConnectionLimits::default());
     let address = HostPort::new("127.0.0.1", bootstrap);
     let listener = ListenerConfig {
@@ -48,7 +48,7 @@ fn apart(node: i32, bootstrap: u16, first: u16) -> GatewayConfig {
     GatewayConfig { node: NodeId(node), listeners: vec![listener], ..config }
 }
 
-fn neighbours(controller: &Arc<FakeController>, seams: &Seams) -> Neighbours {
+pub(crate) fn neighbours(controller: &Arc<FakeController>, seams: &Seams) -> Neighbours {
     let controller = Arc::clone(controller) as Arc<dyn Controller>;
     let metadata = MetadataFollower::start(Arc::clone(&controller), seams);
     Neighbours { controller, metadata, own_storage: None }

@@ -13,6 +13,8 @@ use ottla_runtime::seams::{Clock, DiskFile};
 use ottla_types::*;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::coordinators::FakeCoordinators;
+
 /// A file, the first byte and the length of a part of it.
 type FileRegion = (Arc<dyn DiskFile>, u64, usize);
 
@@ -29,11 +31,17 @@ pub(crate) struct FakeStorage {
     /// Calls by name.
     pub(crate) calls: Mutex<HashMap<&'static str, usize>>,
     next_producer: Mutex<i64>,
+    /// Whether leaders say that they do not serve their partitions yet.
+    pub(crate) is_behind: Mutex<bool>,
+    /// Its coordinators of groups.
+    pub(crate) coordinators: FakeCoordinators,
 }
 
 impl FakeStorage {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self {
+            coordinators: FakeCoordinators::new(clock.clone()),
+            is_behind: Mutex::default(),
             clock,
             logs: Mutex::default(),
             appended: Notify::new(),
@@ -178,9 +186,13 @@ impl Storage for FakeStorage {
         request: ListOffsetsRequest,
     ) -> Result<ListOffsetsResponse, CallError> {
         self.count("list_offsets");
+        let error = match *self.is_behind.lock().unwrap() {
+            true => ErrorCode::NotLeaderOrFollower,
+            false => ErrorCode::None,
+        };
         let partitions = request.partitions.iter().map(|asked| ListOffsetsPartitionResult {
             partition: asked.partition,
-            error: ErrorCode::None,
+            error,
             timestamp: TimestampMs::NONE,
             offset: if asked.timestamp == -2 { Offset::ZERO } else { self.end(asked.partition) },
             leader_epoch: LeaderEpoch(0),
@@ -252,5 +264,14 @@ impl Storage for FakeStorage {
             ..threads.clone()
         };
         Ok(vec![threads, secret])
+    }
+
+    async fn coordinate(
+        &self,
+        _: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.count("coordinate");
+        self.coordinators.coordinate(request).await
     }
 }

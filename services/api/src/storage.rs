@@ -4,6 +4,7 @@
 
 mod client;
 mod convert;
+mod coordinate;
 mod node_config;
 mod server;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use client::{
     MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_FETCHES, MAX_OUTSTANDING_REQUESTS,
     RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MOST, RemoteStorage,
 };
+pub use coordinate::{CoordinateRequest, CoordinateResponse};
 pub use node_config::NodeConfig;
 pub use server::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS, StorageServer};
 
@@ -81,6 +83,14 @@ pub trait Storage: Send + Sync + 'static {
         &self,
         context: RequestContext,
     ) -> Result<Vec<NodeConfig>, CallError>;
+
+    /// Asks a group coordinator of this node, and waits for its reply: for as long as a rebalance takes. Requests that are made
+    /// in order are decided in order: that of the calls' first poll.
+    async fn coordinate(
+        &self,
+        context: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError>;
 }
 
 /// When a produce is answered.

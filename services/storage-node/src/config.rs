@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ottla_api::storage::NodeConfig;
+use ottla_coordinator::Settings;
 use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ClusterDefaults;
 use ottla_runtime::seams::HostPort;
@@ -39,6 +40,8 @@ pub struct StorageConfig {
     pub recovery_threads: usize,
     /// What the node says of its own configuration, in order of the names.
     pub node_configs: Vec<NodeConfig>,
+    /// The coordinators of consumer groups.
+    pub groups: GroupConfig,
     /// How long things take.
     pub timing: StorageTiming,
     /// Sizes of what the node keeps.
@@ -46,6 +49,30 @@ pub struct StorageConfig {
     /// A bug that is put back, for the simulation to find.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::mutant::Mutant>,
+}
+
+/// What coordinators of groups obey.
+#[derive(Clone, Debug)]
+pub struct GroupConfig {
+    /// What their decisions depend on. `max_batch_bytes` is that of the topic, whatever stands here.
+    pub settings: Settings,
+    /// How often they look for offsets that expired (`offsets.retention.check.interval.ms`).
+    pub expire_interval: Duration,
+    /// How many bytes are read at a time when they load (`offsets.load.buffer.size`).
+    pub load_bytes: usize,
+    /// How long they wait for the replicas of what they write (`offsets.commit.timeout.ms`).
+    pub append_timeout: Duration,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            expire_interval: Duration::from_secs(600),
+            load_bytes: 5 << 20,
+            append_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// Periods and time-outs.
@@ -106,6 +133,7 @@ impl StorageConfig {
             producer_expiration_ms: 86_400_000,
             recovery_threads: 2,
             node_configs: Vec::new(),
+            groups: GroupConfig::default(),
             timing: StorageTiming::default(),
             sizes: StorageSizes::default(),
             #[cfg(feature = "mutants")]

@@ -6,6 +6,7 @@
 
 mod cluster;
 pub mod config;
+mod coordinator;
 pub mod directory;
 mod local;
 pub mod log;
@@ -14,5 +15,5 @@ mod producer_state;
 pub mod service;
 mod shard;
 
-pub use config::{StorageConfig, StorageSizes, StorageTiming};
+pub use config::{GroupConfig, StorageConfig, StorageSizes, StorageTiming};
 pub use service::{StartError, StorageHandle, start};

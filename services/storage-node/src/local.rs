@@ -17,16 +17,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use ottla_api::storage::{
-    DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
-    InitProducerIdRequest, InitProducerIdResponse, IsolationLevel, ListOffsetsRequest,
-    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
+    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, IsolationLevel,
+    ListOffsetsRequest, ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, MetadataFollower, RequestContext, Storage};
 use ottla_runtime::Seams;
-use ottla_types::{DirectoryId, ErrorCode, NodeId, ProducerEpoch, ProducerId, TopicPartition};
+use ottla_types::{
+    DirectoryId, ErrorCode, NodeId, PartitionIndex, ProducerEpoch, ProducerId, TopicPartition,
+};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::cluster::producer_ids::ProducerIds;
+use crate::coordinator::{Coordinators, OFFSETS_TOPIC};
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{Message, OffsetsJob};
@@ -53,6 +57,7 @@ pub(crate) struct LocalParts {
     pub(crate) metadata: MetadataFollower,
     pub(crate) failures: Arc<Failures>,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) coordinators: Arc<Coordinators>,
     pub(crate) node_configs: Vec<NodeConfig>,
 }
 
@@ -72,8 +77,9 @@ impl LocalStorage {
         Self { inner: Arc::new(Inner { parts, is_stopping: AtomicBool::new(false) }) }
     }
 
-    /// Refuses further requests; those that were begun are finished.
+    /// Refuses further requests; those that were begun are finished, but for what waits for other members of a group.
     pub(crate) fn stop(&self) {
+        self.parts().coordinators.stop();
         self.inner.is_stopping.store(true, Ordering::Release);
     }
 
@@ -199,9 +205,42 @@ impl Storage for LocalStorage {
         self.check_running()?;
         Ok(self.parts().node_configs.clone())
     }
+
+    async fn coordinate(
+        &self,
+        context: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.check_running()?;
+        self.within(context.timeout, self.do_coordinate(context.span, request)).await
+    }
 }
 
 impl LocalStorage {
+    async fn do_coordinate(
+        &self,
+        span: Span,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        let CoordinateRequest { partition, command } = request;
+        let outcome = self.parts().coordinators.ask(partition, command, span).await;
+        let outcome = outcome.unwrap_or_else(|| Err(self.no_coordinator(partition)));
+        Ok(CoordinateResponse { outcome })
+    }
+
+    /// What to say of a partition that nobody coordinates here: if it is this node's, somebody will in a moment.
+    fn no_coordinator(&self, partition: PartitionIndex) -> ErrorCode {
+        let image = self.parts().metadata.image();
+        let topic = image.topic_by_name(OFFSETS_TOPIC);
+        let partition = topic.and_then(|topic| image.partition(topic.id, partition));
+        match partition {
+            Some(partition) if partition.leader == Some(self.parts().node) => {
+                ErrorCode::CoordinatorLoadInProgress
+            }
+            _ => ErrorCode::NotCoordinator,
+        }
+    }
+
     async fn do_list_offsets(
         &self,
         request: ListOffsetsRequest,

@@ -25,6 +25,7 @@ use crate::cluster::membership::Membership;
 use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::registration::{RegisterError, Registrar};
 use crate::config::StorageConfig;
+use crate::coordinator::{Coordinators, Leading, LeadingParts};
 use crate::directory::{self, Directory, DirectoryError};
 use crate::local::{LocalParts, LocalStorage, ServedDirectory};
 pub use handle::StorageHandle;
@@ -85,6 +86,7 @@ pub async fn start(
     let interval = config.timing.heartbeat_interval;
     let membership = Membership::start(registrar, epoch, acted_up_to.clone(), interval);
     let shards = Shards::start(&config, &seams, &image, recovered)?;
+    let coordinators = Arc::new(Coordinators::default());
     let storage = LocalStorage::new(LocalParts {
         node: config.node,
         seams: seams.clone(),
@@ -94,6 +96,7 @@ pub async fn start(
         metadata: metadata.clone(),
         failures: shards.failures(),
         producer_ids: ProducerIds::new(controller, membership.clone(), config.node),
+        coordinators: Arc::clone(&coordinators),
         node_configs: config.node_configs.clone(),
     });
     let assignments = Assignments {
@@ -106,6 +109,7 @@ pub async fn start(
         producer_expiration_ms: config.producer_expiration_ms,
         acted,
         told: BTreeMap::new(),
+        groups: leading(&config, &seams, &storage, coordinators),
     };
     let following = assignments.follow(metadata.subscribe());
     drop(seams.tasks.spawn("assignments", Box::pin(following)));
@@ -117,6 +121,22 @@ pub async fn start(
     handle.is_ready(acted_up_to).await?;
     info!(node = %handle.config.node, "the storage node serves");
     Ok(handle)
+}
+
+fn leading(
+    config: &StorageConfig,
+    seams: &Seams,
+    storage: &LocalStorage,
+    coordinators: Arc<Coordinators>,
+) -> Leading {
+    Leading::new(LeadingParts {
+        node: config.node,
+        seams: seams.clone(),
+        storage: storage.clone(),
+        config: config.groups.clone(),
+        defaults: config.topic_defaults.clone(),
+        coordinators,
+    })
 }
 
 fn registrar(

@@ -8,6 +8,7 @@ mod link;
 mod table;
 
 use async_trait::async_trait;
+use ottla_coordinator::codec::MAX_COMMAND_BYTES;
 use ottla_proto::storage::v1 as wire;
 use ottla_proto::storage::v1::exchange_request::Request;
 use ottla_proto::storage::v1::exchange_response::Response;
@@ -20,9 +21,10 @@ use tracing::Span;
 use crate::context::{CallError, RequestContext};
 use crate::storage::convert::node_configs_from_wire;
 use crate::storage::{
-    Acks, DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    MAX_FETCH_BYTES, NodeConfig, ProducePartitionResult, ProduceRequest, ProduceResponse, Storage,
+    Acks, CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
+    ListOffsetsResponse, MAX_FETCH_BYTES, NodeConfig, ProducePartitionResult, ProduceRequest,
+    ProduceResponse, Storage,
 };
 use link::Link;
 use table::Cost;
@@ -136,6 +138,23 @@ impl Storage for RemoteStorage {
         let request = Request::DescribeNodeConfigs(wire::DescribeNodeConfigsRequest {});
         match self.control.call(&context, request, Cost::request(0)).await? {
             Response::DescribeNodeConfigs(response) => Ok(node_configs_from_wire(response)),
+            _ => Err(not_an_answer()),
+        }
+    }
+
+    async fn coordinate(
+        &self,
+        context: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        let context = below(context, |context| client_span!(context, "storage.coordinate"));
+        let request = wire::CoordinateRequest::from(request);
+        if request.command.len() > MAX_COMMAND_BYTES {
+            return Err(CallError::Malformed("the command is too large".to_owned()));
+        }
+        let cost = Cost::waiting(request.command.len());
+        match self.control.call(&context, Request::Coordinate(request), cost).await? {
+            Response::Coordinate(response) => Ok(response.try_into()?),
             _ => Err(not_an_answer()),
         }
     }

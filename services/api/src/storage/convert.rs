@@ -3,6 +3,7 @@
 //! Invariant: what goes out comes back equal; bytes that make no sense become [`Malformed`], never a panic. Records are
 //! moved, never copied.
 
+mod coordinate;
 mod fetch;
 mod node_configs;
 mod offsets;

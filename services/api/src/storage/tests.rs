@@ -1,6 +1,7 @@
 //! A storage node behind gRPC behaves as one that is called directly.
 
 mod broken;
+mod coordinating;
 mod fake;
 mod order;
 mod payload;

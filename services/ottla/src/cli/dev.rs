@@ -72,6 +72,7 @@ fn preset(dir: &Path, port: u16) -> Vec<(String, String)> {
         set("ottla.admin.listener", next(3)),
         set("ottla.http.listener", next(4)),
         set("ottla.min.free.disk.bytes", "67108864".into()),
+        set("offsets.topic.replication.factor", "1".into()),
         set("log.dirs", dir.display().to_string()),
     ]
 }

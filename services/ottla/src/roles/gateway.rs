@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ottla_controller::config::domain_settings;
 use ottla_gateway::config::{
-    ConnectionLimits, DEFAULT_MAX_CONNECTIONS, GatewayConfig, ListenerConfig,
+    ConnectionLimits, DEFAULT_MAX_CONNECTIONS, GatewayConfig, ListenerConfig, OffsetsTopic,
 };
 use ottla_metadata::topic_config::ConfigError;
 use ottla_runtime::config::ServerConfig;
@@ -40,6 +40,11 @@ pub(super) fn config(config: &ServerConfig) -> Result<GatewayConfig, ConfigError
         delete_topics: config.topics.is_deletion_allowed,
         max_fetch_bytes: network.fetch_max_bytes,
         max_partitions_per_describe: network.max_request_partitions,
+        offsets_topic: OffsetsTopic {
+            partitions: config.groups.offsets_topic_partitions,
+            replication_factor: config.groups.offsets_topic_replication_factor,
+            segment_bytes: config.groups.offsets_topic_segment_bytes,
+        },
     })
 }
 
@@ -81,9 +86,12 @@ mod tests {
         let limits = load(BROKER).limits;
         assert_eq!(limits.max_connections, DEFAULT_MAX_CONNECTIONS);
         assert_eq!((limits.max_request_bytes, limits.max_idle.as_secs()), (100 << 20, 600));
-        let set = format!("{BROKER}max.connections=20000\nlog.retention.hours=5\n");
+        let set = format!(
+            "{BROKER}max.connections=20000\nlog.retention.hours=5\noffsets.topic.num.partitions=7\n"
+        );
         let config = load(&set);
         assert_eq!(config.limits.max_connections, 20_000);
+        assert_eq!(config.offsets_topic, OffsetsTopic { partitions: 7, ..OffsetsTopic::default() });
         assert_eq!(config.topic_defaults.get("retention.ms").unwrap().value, "18000000");
     }
 }

@@ -9,7 +9,7 @@ use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ConfigError;
 use ottla_runtime::Seams;
 use ottla_runtime::config::{ExplainRow, ServerConfig};
-use ottla_storage_node::config::{StorageConfig, StorageSizes, StorageTiming};
+use ottla_storage_node::config::{GroupConfig, StorageConfig, StorageSizes, StorageTiming};
 use ottla_storage_node::service::StorageHandle;
 
 use super::Variations;
@@ -37,6 +37,7 @@ pub(super) fn config(
         producer_expiration_ms: i64::try_from(expiration).unwrap_or(i64::MAX),
         recovery_threads: config.storage.recovery_threads_per_dir,
         node_configs: node_configs(config),
+        groups: groups(config, &own.groups),
         timing: StorageTiming {
             heartbeat_interval: config.timing.broker_heartbeat_interval,
             registration_timeout: config.timing.registration_timeout,
@@ -54,6 +55,25 @@ pub(super) fn config(
         mutant: variations.mutant,
         ..own
     })
+}
+
+/// What coordinators of groups are told.
+fn groups(config: &ServerConfig, own: &GroupConfig) -> GroupConfig {
+    let groups = &config.groups;
+    GroupConfig {
+        settings: ottla_coordinator::Settings {
+            group_min_session_timeout_ms: groups.min_session_timeout_ms,
+            group_max_session_timeout_ms: groups.max_session_timeout_ms,
+            group_initial_rebalance_delay_ms: groups.initial_rebalance_delay_ms,
+            group_max_size: groups.max_size,
+            offset_metadata_max_bytes: groups.offset_metadata_max_bytes,
+            offsets_retention_minutes: groups.offsets_retention_minutes,
+            ..own.settings.clone()
+        },
+        expire_interval: groups.offsets_retention_check_interval,
+        load_bytes: groups.offsets_load_buffer_bytes,
+        append_timeout: groups.offsets_commit_timeout,
+    }
 }
 
 /// What the node tells of its own configuration, in order of the names.
@@ -104,6 +124,32 @@ mod tests {
     use ottla_runtime::config::{ConfigFile, ConfigSources};
 
     #[test]
+    fn coordinators_of_groups_obey_the_configuration() {
+        let text = "node.id=3\ngroup.initial.rebalance.delay.ms=7\ngroup.max.size=8\n\
+            group.min.session.timeout.ms=9\ngroup.max.session.timeout.ms=10\n\
+            offsets.retention.minutes=11\noffset.metadata.max.bytes=12\n\
+            offsets.retention.check.interval.ms=13\noffsets.commit.timeout.ms=14\n\
+            offsets.load.buffer.size=15\n";
+        let file = Some(ConfigFile { name: "server.properties".into(), text: text.into() });
+        let sources = ConfigSources { file, ..ConfigSources::default() };
+        let server = ServerConfig::load(&sources, "localhost").unwrap();
+        let groups = config(&server, &Variations::default()).unwrap().groups;
+        let settings = ottla_coordinator::Settings {
+            group_initial_rebalance_delay_ms: 7,
+            group_max_size: 8,
+            group_min_session_timeout_ms: 9,
+            group_max_session_timeout_ms: 10,
+            offsets_retention_minutes: 11,
+            offset_metadata_max_bytes: 12,
+            ..ottla_coordinator::Settings::default()
+        };
+        assert_eq!(groups.settings, settings);
+        assert_eq!(groups.expire_interval.as_millis(), 13);
+        assert_eq!(groups.append_timeout.as_millis(), 14);
+        assert_eq!(groups.load_bytes, 15);
+    }
+
+    #[test]
     fn a_node_tells_its_own_configuration_without_its_secrets() {
         let text = "node.id=3\nssl.key.password=hunter2\nnum.recovery.threads.per.data.dir=5\n";
         let file = Some(ConfigFile { name: "server.properties".into(), text: text.into() });
@@ -111,6 +157,7 @@ mod tests {
         let server = ServerConfig::load(&sources, "localhost").unwrap();
         let own = config(&server, &Variations::default()).unwrap();
         assert_eq!(own.recovery_threads, 5);
+        assert_eq!(own.groups.settings, ottla_coordinator::Settings::default());
         let of = |name: &str| own.node_configs.iter().find(|config| config.name == name).unwrap();
         let id = of("node.id");
         assert_eq!((id.value.as_deref(), id.is_set, id.kind.as_str()), (Some("3"), true, "INT"));

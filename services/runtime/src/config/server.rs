@@ -3,6 +3,7 @@
 //! Invariant: a `ServerConfig` that exists is consistent: its listeners are known and served, it can find the quorum, and a
 //! controller is one of its voters.
 
+mod groups;
 mod listeners;
 mod quorum;
 mod roles;
@@ -21,6 +22,7 @@ use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::settings::{ConfigSources, Settings, Source};
 use crate::config::table::server_keys;
 
+pub use groups::GroupsConfig;
 pub use listeners::{ClientListener, ControllerListener, InternalAddresses};
 pub use quorum::{QuorumConfig, QuorumVoter};
 pub use roles::{Role, Roles};
@@ -57,6 +59,8 @@ pub struct ServerConfig {
     pub storage: StorageConfig,
     /// Heartbeats, elections, snapshots.
     pub timing: TimingConfig,
+    /// Consumer groups.
+    pub groups: GroupsConfig,
     /// What a topic has unless it says otherwise.
     pub topics: TopicDefaults,
     settings: Settings,
@@ -108,6 +112,7 @@ impl ServerConfig {
             network: NetworkConfig::read(&settings),
             storage: StorageConfig::read(&settings),
             timing: TimingConfig::read(&settings),
+            groups: GroupsConfig::read(&settings),
             topics: TopicDefaults::read(&settings),
             notices: settings.notices().to_vec(),
             settings,

@@ -15,6 +15,7 @@ use ottla_types::{MetadataOffset, NodeId, PartitionIndex, TopicId, TopicPartitio
 use tokio::sync::watch;
 use tracing::error;
 
+use crate::coordinator::Leading;
 use crate::local::{Place, Places, shard_of};
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
@@ -34,6 +35,8 @@ pub(crate) struct Assignments {
     pub(crate) acted: watch::Sender<MetadataOffset>,
     /// What the shards were told last: of a topic of many partitions only those that changed are told anew.
     pub(crate) told: BTreeMap<TopicId, ToldTopic>,
+    /// The coordinators of groups: they follow the shards.
+    pub(crate) groups: Leading,
 }
 
 /// A topic as the shards know it.
@@ -66,6 +69,7 @@ impl Assignments {
             changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
         });
         self.send(assigned, removed).await;
+        self.groups.act(image, changes).await;
         self.acted.send_replace(image.offset);
     }
 

@@ -4,9 +4,9 @@
 
 use async_trait::async_trait;
 use ottla_api::storage::{
-    DescribeLogDirsRequest, DescribeLogDirsResponse, FetchRequest, FetchResponse,
-    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
-    NodeConfig, ProduceRequest, ProduceResponse,
+    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
+    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
+    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, RequestContext, Storage};
 use ottla_runtime::child_span;
@@ -70,5 +70,13 @@ impl Storage for TracedStorage {
         context: RequestContext,
     ) -> Result<Vec<NodeConfig>, CallError> {
         self.0.describe_node_configs(within(context, "DescribeNodeConfigs")).await
+    }
+
+    async fn coordinate(
+        &self,
+        context: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        self.0.coordinate(within(context, "Coordinate"), request).await
     }
 }

@@ -3,6 +3,7 @@
 mod controller;
 mod crash;
 mod deletion;
+mod groups;
 mod node;
 mod produce;
 mod quarantine;

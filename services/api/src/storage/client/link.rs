@@ -282,7 +282,10 @@ fn frame(context: &RequestContext, request: Request) -> Result<ExchangeRequest, 
 
 fn partitions(request: &Request) -> usize {
     match request {
-        Request::Opening(_) | Request::InitProducerId(_) | Request::DescribeNodeConfigs(_) => 0,
+        Request::Opening(_)
+        | Request::InitProducerId(_)
+        | Request::DescribeNodeConfigs(_)
+        | Request::Coordinate(_) => 0,
         Request::Produce(produce) => produce.partitions.len(),
         Request::Fetch(fetch) => fetch.partitions.len(),
         Request::ListOffsets(list) => list.partitions.len(),

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::context::CallError;
 
-/// Most unanswered fetches of a stream; each may wait for as long as `max_wait_ms`.
+/// Most unanswered requests of a stream that may wait: fetches, for as long as `max_wait_ms`, or what is asked of coordinators,
+/// for as long as a rebalance takes.
 pub const MAX_OUTSTANDING_FETCHES: usize = 16_384;
 /// Most other unanswered requests of a stream.
 pub const MAX_OUTSTANDING_REQUESTS: usize = 4_096;
@@ -29,6 +30,11 @@ pub(super) struct Cost {
 impl Cost {
     /// A fetch: may be slow, carries nothing.
     pub(super) const FETCH: Self = Self { fetches: 1, requests: 0, bytes: 0 };
+
+    /// A request that may wait for others, with so many bytes.
+    pub(super) const fn waiting(bytes: usize) -> Self {
+        Self { fetches: 1, requests: 0, bytes }
+    }
 
     /// Any other request, with so many bytes of records.
     pub(super) const fn request(bytes: usize) -> Self {

@@ -202,6 +202,10 @@ fn a_message_without_its_parts_is_malformed() {
     assert!(FetchRequest::try_from(wire::FetchRequest::default()).is_err());
     let init = wire::InitProducerIdRequest { producer_epoch: 1 << 20, ..Default::default() };
     assert!(InitProducerIdRequest::try_from(init).is_err());
+    let command = wire::CoordinateRequest { partition: 0, command: Bytes::from_static(&[9, 9]) };
+    assert!(CoordinateRequest::try_from(command).is_err());
+    // No error and no reply: neither one nor the other.
+    assert!(CoordinateResponse::try_from(wire::CoordinateResponse::default()).is_err());
     let directory = wire::LogDirectory { id: Bytes::from_static(b"short"), ..Default::default() };
     assert!(LogDirectory::try_from(directory).is_err());
 }
@@ -213,6 +217,9 @@ proptest! {
             match frame.request {
                 Some(wire::exchange_request::Request::Produce(m)) => drop(ProduceRequest::try_from(m)),
                 Some(wire::exchange_request::Request::Fetch(m)) => drop(FetchRequest::try_from(m)),
+                Some(wire::exchange_request::Request::Coordinate(m)) => {
+                    drop(CoordinateRequest::try_from(m));
+                }
                 _ => {}
             }
         }

@@ -183,6 +183,7 @@ fn carried_bytes(frame: &ExchangeRequest) -> usize {
         Some(Request::Produce(produce)) => {
             produce.partitions.iter().map(|partition| partition.records.len()).sum()
         }
+        Some(Request::Coordinate(coordinate)) => coordinate.command.len(),
         _ => 0,
     }
 }

@@ -63,6 +63,7 @@ fn open(frame: ExchangeRequest) -> Result<(RequestContext, Request), CallError> 
         Request::DescribeLogDirs(_) => "DescribeLogDirs",
         Request::InitProducerId(_) => "InitProducerId",
         Request::DescribeNodeConfigs(_) => "DescribeNodeConfigs",
+        Request::Coordinate(_) => "Coordinate",
     };
     let (mut context, parent) =
         context_from_wire(required(frame.context, "the context is missing")?);
@@ -99,6 +100,9 @@ async fn call(
         Request::DescribeNodeConfigs(wire::DescribeNodeConfigsRequest {}) => {
             let configs = storage.describe_node_configs(context).await?;
             Response::DescribeNodeConfigs(node_configs_to_wire(configs))
+        }
+        Request::Coordinate(coordinate) => {
+            Response::Coordinate(storage.coordinate(context, coordinate.try_into()?).await?.into())
         }
     };
     Ok((response, None))

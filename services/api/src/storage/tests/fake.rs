@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ottla_coordinator::{Command, Reply};
 use ottla_types::{ErrorCode, NodeId, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 use tokio::sync::watch;
 
@@ -140,6 +141,19 @@ impl Storage for Fake {
 
     async fn describe_node_configs(&self, _: RequestContext) -> Result<Vec<NodeConfig>, CallError> {
         Ok(node_configs())
+    }
+
+    async fn coordinate(
+        &self,
+        _: RequestContext,
+        request: CoordinateRequest,
+    ) -> Result<CoordinateResponse, CallError> {
+        Ok(CoordinateResponse {
+            outcome: match request.command {
+                Command::Heartbeat(_) => Ok(Reply::Heartbeat(ErrorCode::RebalanceInProgress)),
+                _ => Err(ErrorCode::NotCoordinator),
+            },
+        })
     }
 }
 

@@ -152,6 +152,6 @@ fn millis(settings: &Settings, key: &str) -> Option<Duration> {
 }
 
 /// Kafka lets times be negative that mean nothing then; here they are zero.
-fn required_millis(settings: &Settings, key: &str) -> Duration {
+pub(super) fn required_millis(settings: &Settings, key: &str) -> Duration {
     millis(settings, key).unwrap_or_default()
 }

@@ -355,6 +355,7 @@ fn several_listeners_have_node_ports_of_their_own() {
 fn every_key_that_is_called_obeyed_is_read() {
     let readers = [
         include_str!("../server.rs"),
+        include_str!("groups.rs"),
         include_str!("listeners.rs"),
         include_str!("quorum.rs"),
         include_str!("roles.rs"),
