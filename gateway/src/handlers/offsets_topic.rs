@@ -7,8 +7,8 @@ use ottla_metadata::command::NewTopic;
 
 use crate::config::OffsetsTopic;
 
-/// Its name, the same as in Kafka, so that existing monitoring finds it.
-pub(super) const NAME: &str = "__consumer_offsets";
+/// Its name.
+pub(super) use ottla_coordinator::OFFSETS_TOPIC as NAME;
 
 /// The topic as it is made.
 pub(super) fn new(wanted: &OffsetsTopic) -> NewTopic {

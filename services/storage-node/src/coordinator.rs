@@ -25,10 +25,7 @@ use tracing::Span;
 use inbox::Inbox;
 pub(crate) use leading::{Leading, LeadingParts};
 
-/// The topic whose partitions hold groups and their offsets.
-pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
-
-/// The coordinators that run on this node, by the partition of [`OFFSETS_TOPIC`] that they own.
+/// The coordinators that run on this node, by the partition of [`ottla_coordinator::OFFSETS_TOPIC`] that they own.
 #[derive(Default)]
 pub(crate) struct Coordinators {
     led: RwLock<BTreeMap<PartitionIndex, Inbox>>,

@@ -22,6 +22,7 @@ use ottla_api::storage::{
     ListOffsetsRequest, ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, MetadataFollower, RequestContext, Storage};
+use ottla_coordinator::OFFSETS_TOPIC;
 use ottla_runtime::Seams;
 use ottla_types::{
     DirectoryId, ErrorCode, NodeId, PartitionIndex, ProducerEpoch, ProducerId, TopicPartition,
@@ -30,7 +31,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::cluster::producer_ids::ProducerIds;
-use crate::coordinator::{Coordinators, OFFSETS_TOPIC};
+use crate::coordinator::Coordinators;
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{Message, OffsetsJob};

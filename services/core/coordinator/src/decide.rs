@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use ottla_types::TimestampMs;
+pub use ottla_types::Now;
 
 use crate::command::{Command, Token};
 use crate::durable::Durable;
@@ -38,15 +38,6 @@ pub use join::{MAX_GROUPS, MAX_MEMBER_METADATA_BYTES, NEW_MEMBER_JOIN_TIMEOUT_MS
 pub use list::MAX_GROUPS_PER_PAGE;
 
 use desk::Desk;
-
-/// The time of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// For the stamps in events.
-    pub wall: TimestampMs,
-    /// For sessions and rebalances: time since some fixed point of this process, never set back.
-    pub monotonic: Duration,
-}
 
 /// What a decision depends on besides states and command.
 #[derive(Clone, Copy, Debug)]

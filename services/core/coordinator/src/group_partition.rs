@@ -4,6 +4,9 @@
 
 use ottla_types::PartitionIndex;
 
+/// The topic whose partitions hold groups and their offsets, named as in Kafka, so that existing monitoring finds it.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// Java's `String.hashCode`: over UTF-16 units, with wrapping 32-bit arithmetic.
 pub fn java_string_hash(text: &str) -> i32 {
     text.encode_utf16()

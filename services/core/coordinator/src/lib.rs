@@ -33,7 +33,7 @@ pub use command::{Command, Token};
 pub use decide::{Context, Decision, Note, Now, decide};
 pub use durable::{Changes, Durable, Group, GroupType};
 pub use event::Event;
-pub use group_partition::{java_string_hash, partition_of_group};
+pub use group_partition::{OFFSETS_TOPIC, java_string_hash, partition_of_group};
 pub use names::{
     Generation, GroupId, InstanceId, MAX_TEXT_BYTES, MemberId, Text, TextTooLong, TopicName,
 };

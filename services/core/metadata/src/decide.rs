@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ottla_types::TimestampMs;
+pub use ottla_types::Now;
 
 use crate::command::{Command, Reply};
 use crate::event::Event;
@@ -39,15 +39,6 @@ pub use settings::Settings;
 pub use soft::Soft;
 
 use draft::Draft;
-
-/// The time of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now {
-    /// For the stamps in events.
-    pub wall: TimestampMs,
-    /// For sessions and leases: time since some fixed point of this process, never set back.
-    pub monotonic: Duration,
-}
 
 /// What a decision depends on besides image and command.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,6 @@ pub use number::{
     BrokerEpoch, LeaderEpoch, MetadataOffset, NodeId, Offset, PartitionEpoch, PartitionIndex,
     ProducerEpoch, ProducerId, Sequence, SessionNumber, Term,
 };
-pub use time::TimestampMs;
+pub use time::{Now, TimestampMs};
 pub use trace::TraceParent;
 pub use uuid::Uuid;

@@ -1,6 +1,17 @@
 //! Points in time as Kafka counts them.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+/// The time of a decision: an argument of every core that decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// For the stamps in events.
+    pub wall: TimestampMs,
+    /// For sessions, leases and other waits: time since some fixed point of this process, never set back.
+    pub monotonic: Duration,
+}
 
 /// Milliseconds since the Unix epoch; -1 means none.
 #[derive(

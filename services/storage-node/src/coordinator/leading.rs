@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, join_all};
-use ottla_coordinator::TopicName;
+use ottla_coordinator::{OFFSETS_TOPIC, TopicName};
 use ottla_metadata::image::Topic;
 use ottla_metadata::topic_config::{ClusterDefaults, TopicConfig};
 use ottla_metadata::{Changes, Image};
@@ -18,10 +18,10 @@ use ottla_types::{LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicPartition};
 use tokio::sync::Semaphore;
 use tracing::error;
 
+use super::Coordinators;
 use super::actor::Actor;
 use super::inbox::{Inbox, inbox};
 use super::offsets_log::OffsetsLog;
-use super::{Coordinators, OFFSETS_TOPIC};
 use crate::config::GroupConfig;
 use crate::local::LocalStorage;
 

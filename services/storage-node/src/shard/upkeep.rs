@@ -138,10 +138,10 @@ impl Shard {
             return;
         }
         let is_final = self.upkeep.is_closing;
-        let retired = self.journal.retired().cloned();
-        let generation = retired.as_ref().map(|retired| retired.generation);
+        let retired = self.journal.retired();
+        let generation = retired.map(|retired| retired.generation);
         let is_journaled =
-            |id: TopicPartition| retired.as_ref().is_some_and(|file| file.partitions.contains(&id));
+            |id: TopicPartition| retired.is_some_and(|file| file.partitions.contains(&id));
         let mut checkpoints = Vec::new();
         let ids: Vec<_> = self.partitions.keys().copied().collect();
         for id in ids {

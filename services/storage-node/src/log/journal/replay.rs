@@ -151,28 +151,18 @@ impl JournalReplay {
             let path = path_of(dir, number);
             let Some(there) = open_existing(disk, dir, number)? else { continue };
             if let Some(header) = there.header {
-                found.push((header, path, there.file));
+                let len = there.file.len()?;
+                found.push(JournalPart { file: there.file, path, header, len });
             } else {
                 let reason = JournalFormatError::Magic.to_string();
                 self.damage.push(JournalDamage { path, position: 0, reason, partition: None });
             }
         }
-        found.sort_by_key(|(header, _, _)| header.generation);
-        let mut reader = |(header, path, file): (FileHeader, PathBuf, Arc<dyn DiskFile>),
-                          next_round| {
-            let len = file.len()?;
-            let replay = &mut *self;
-            let reader =
-                FileReader { replay, file, path, header, len, last_round: None, next_round };
-            reader.read()
-        };
-        let mut found = found.into_iter().peekable();
-        while let Some(one) = found.next() {
-            let next_round = match found.peek() {
-                Some((header, _, file)) => first_round(&**file, header)?,
-                None => None,
-            };
-            reader(one, next_round)?;
+        found.sort_by_key(|part: &JournalPart| part.header.generation);
+        let firsts = found.iter().map(JournalPart::first_round).collect::<io::Result<Vec<_>>>()?;
+        let next_rounds = firsts.into_iter().skip(1).chain([None]);
+        for (part, next_round) in found.into_iter().zip(next_rounds) {
+            FileReader { replay: self, part, last_round: None, next_round }.read()?;
         }
         Ok(())
     }
@@ -196,37 +186,41 @@ impl JournalReplay {
     }
 }
 
-struct FileReader<'r> {
-    replay: &'r mut JournalReplay,
+/// One file of a journal, as it was found.
+struct JournalPart {
     file: Arc<dyn DiskFile>,
     path: PathBuf,
     header: FileHeader,
+    /// Of the file, in bytes.
     len: u64,
+}
+
+impl JournalPart {
+    /// The number of the first round, if there is one of the file's own generation.
+    fn first_round(&self) -> io::Result<Option<u64>> {
+        let header = self.round_header_at(FIRST_ROUND_AT)?;
+        let own = header.filter(|header| header.generation == self.header.generation);
+        Ok(own.map(|header| header.round))
+    }
+
+    /// The header of a round, if a whole one begins here.
+    fn round_header_at(&self, position: u64) -> io::Result<Option<RoundHeader>> {
+        if position + ROUND_HEADER_BYTES as u64 > self.len {
+            return Ok(None);
+        }
+        let mut bytes = [0; ROUND_HEADER_BYTES];
+        self.file.read_exact_at(&mut bytes, position)?;
+        let header = RoundHeader::decode(&bytes, self.header.salt).ok();
+        Ok(header.filter(|header| position + header.size_bytes() <= self.len))
+    }
+}
+
+struct FileReader<'r> {
+    replay: &'r mut JournalReplay,
+    part: JournalPart,
     last_round: Option<u64>,
     /// The first round of the file that was used next: when it was written, every round of this one had been synced.
     next_round: Option<u64>,
-}
-
-/// The number of a file's first round, if it has one of its own generation.
-fn first_round(file: &dyn DiskFile, of: &FileHeader) -> io::Result<Option<u64>> {
-    let Some(header) = round_header_at(file, of, FIRST_ROUND_AT)? else { return Ok(None) };
-    Ok((header.generation == of.generation).then_some(header.round))
-}
-
-/// The header of a round, if a whole one begins here.
-fn round_header_at(
-    file: &dyn DiskFile,
-    of: &FileHeader,
-    position: u64,
-) -> io::Result<Option<RoundHeader>> {
-    let len = file.len()?;
-    if position + ROUND_HEADER_BYTES as u64 > len {
-        return Ok(None);
-    }
-    let mut bytes = [0; ROUND_HEADER_BYTES];
-    file.read_exact_at(&mut bytes, position)?;
-    let header = RoundHeader::decode(&bytes, of.salt).ok();
-    Ok(header.filter(|header| position + header.size_bytes() <= len))
 }
 
 /// Why a round does not count.
@@ -273,7 +267,7 @@ impl FileReader<'_> {
         let BadFrame { position, reason, partition } = bad;
         partition.into_iter().for_each(|named| self.replay.note(named));
         self.replay.damage.push(JournalDamage {
-            path: self.path.clone(),
+            path: self.part.path.clone(),
             position,
             reason,
             partition,
@@ -282,23 +276,20 @@ impl FileReader<'_> {
 
     /// The header of the next round, if a whole one of this generation begins here.
     fn round_at(&self, position: u64) -> io::Result<Option<RoundHeader>> {
-        let Some(header) = self.header_at(position)? else { return Ok(None) };
+        let Some(header) = self.part.round_header_at(position)? else { return Ok(None) };
         let follows = self.last_round.is_none_or(|last| header.round == last + 1);
-        Ok(Some(header).filter(|header| header.generation == self.header.generation && follows))
-    }
-
-    fn header_at(&self, position: u64) -> io::Result<Option<RoundHeader>> {
-        round_header_at(&*self.file, &self.header, position)
+        Ok(Some(header)
+            .filter(|header| header.generation == self.part.header.generation && follows))
     }
 
     /// The place of a round of this generation or a newer one that was written after `round`, from `position` on.
     fn later_round(&self, position: u64, round: u64) -> io::Result<Option<u64>> {
         let mut at = position;
-        while at < self.len {
-            if let Some(header) = self.header_at(at)? {
+        while at < self.part.len {
+            if let Some(header) = self.part.round_header_at(at)? {
                 // The first torn round is `round + 1` at most: what comes after that was written later.
-                let is_later = header.generation > self.header.generation
-                    || (header.generation == self.header.generation && header.round > round);
+                let is_later = header.generation > self.part.header.generation
+                    || (header.generation == self.part.header.generation && header.round > round);
                 if is_later {
                     return Ok(Some(at));
                 }
@@ -309,9 +300,9 @@ impl FileReader<'_> {
     }
 
     fn body(&self, header: &RoundHeader, position: u64) -> io::Result<Vec<u8>> {
-        // Within the file: `header_at` saw to it.
+        // Within the file: `round_header_at` saw to it.
         let mut body = vec![0; header.body_len as usize];
-        self.file.read_exact_at(&mut body, position + ROUND_HEADER_BYTES as u64)?;
+        self.part.file.read_exact_at(&mut body, position + ROUND_HEADER_BYTES as u64)?;
         Ok(body)
     }
 
@@ -325,7 +316,7 @@ impl FileReader<'_> {
             _ => parsed.header.offset,
         };
         let frame = FrameRef {
-            file: Arc::clone(&self.file),
+            file: Arc::clone(&self.part.file),
             position: parsed.position,
             len: payload.len(),
             base: parsed.header.offset,
