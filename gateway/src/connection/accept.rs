@@ -75,13 +75,15 @@ fn serve(
         principal: Principal::anonymous(),
         answers: gateway.answers.account(),
     });
-    let connection = Connection::new(gateway.clone(), peer, stream);
-    let connections = gateway.metrics.connections.clone();
+    let served = gateway.clone();
     let task = async move {
-        connections.inc();
-        connection.run().await;
-        connections.dec();
+        served.metrics.connections.inc();
+        match stream.settle() {
+            Ok(stream) => Connection::new(served.clone(), peer, stream).run().await,
+            Err(error) => debug!(%address, %error, "the connection could not be handed over"),
+        }
+        served.metrics.connections.dec();
         drop(slot);
     };
-    drop(gateway.seams.tasks.spawn("gateway connection", Box::pin(task)));
+    drop(gateway.seams.tasks.spawn_connection("gateway connection", Box::pin(task)));
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,14 +197,16 @@ impl Writer {
         deadlines: Deadlines,
     ) -> Result<(), WriteError> {
         while region.len > 0 {
-            region::warm(&self.tasks, &region).await.map_err(WriteError::Region)?;
-            let mut call = |socket: std::os::fd::BorrowedFd<'_>| region::sendfile(socket, &region);
-            let sent = self.patiently(stream.write_with(&mut call), deadlines).await?;
-            if sent == 0 {
-                return Err(WriteError::Region(io::ErrorKind::UnexpectedEof.into()));
+            let step = region::next_step(&self.tasks, &mut region).await;
+            let mut step = step.map_err(WriteError::Region)?;
+            while step.len > 0 {
+                let mut call = |socket: BorrowedFd<'_>| region::sendfile(socket, &step);
+                let sent = self.patiently(stream.write_with(&mut call), deadlines).await?;
+                if sent == 0 {
+                    return Err(WriteError::Region(io::ErrorKind::UnexpectedEof.into()));
+                }
+                drop(step.split_to(sent));
             }
-            region.position += sent as u64;
-            region.len -= sent.min(region.len);
         }
         Ok(())
     }

@@ -1,9 +1,11 @@
 //! `ottla server`, `ottla format`, and what `ottla dev` shares with them: how roles are served and ended.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ottla_runtime::Seams;
 use ottla_runtime::config::ServerConfig;
+use ottla_runtime::seams::RealTasks;
 use ottla_runtime::shutdown::Shutdown;
 use ottla_runtime::telemetry::{Telemetry, TelemetryOptions};
 
@@ -67,7 +69,7 @@ pub(super) fn serve(
     ready: impl FnOnce(&Running) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     on_workers(config, async {
-        let seams = Seams::real();
+        let seams = seams(config)?;
         let telemetry = Telemetry::start(&TelemetryOptions {
             service_name: config.roles.service_name(),
             attributes: vec![("service.instance.id".to_owned(), config.node_id.to_string())],
@@ -100,6 +102,16 @@ async fn run(
     let ended = running.until_told().await;
     running.shut_down().await;
     ended.map_err(Failure::local)
+}
+
+/// This machine. Where the storage node is in the process, connections have threads of their own; elsewhere their answers come
+/// from the workers, which then serve them best themselves.
+fn seams(config: &ServerConfig) -> Result<Seams, Failure> {
+    let mut seams = Seams::real();
+    if config.roles.storage && config.roles.gateway {
+        seams.tasks = Arc::new(RealTasks::with_network_threads(config.network.network_threads)?);
+    }
+    Ok(seams)
 }
 
 /// Runs a future on as many workers as `num.network.threads` says, but no more than there are cores.

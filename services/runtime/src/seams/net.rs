@@ -82,6 +82,10 @@ pub trait NetStream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         receive_bytes: Option<usize>,
     ) -> io::Result<()>;
 
+    /// The same connection, from now on driven by the runtime that this is called in: whoever hands a stream to another
+    /// thread's runtime settles it there, or each of its events would wake the thread that it came from first.
+    fn settle(self: Box<Self>) -> io::Result<Box<dyn NetStream>>;
+
     /// The descriptor, where there is one: for `sendfile`.
     fn as_fd(&self) -> Option<BorrowedFd<'_>>;
 

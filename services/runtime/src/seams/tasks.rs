@@ -10,6 +10,10 @@ pub trait Tasks: Send + Sync + 'static {
     /// Runs a future beside others on the shared workers. It must not block.
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle;
 
+    /// Serves one connection to its end. Where the process has network threads, all of it runs on one of them: what it waits
+    /// for wakes that thread and no other. It must not block; its stream is to be [settled](super::NetStream::settle) there.
+    fn spawn_connection(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle;
+
     /// Runs an actor on a thread of its own (with a timer and I/O, as one-thread tokio runtime). It may block on disk.
     fn spawn_actor(&self, name: String, actor: Actor) -> TaskHandle;
 

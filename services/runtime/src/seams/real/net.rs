@@ -193,6 +193,10 @@ impl NetStream for RealStream {
         receive_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))
     }
 
+    fn settle(self: Box<Self>) -> io::Result<Box<dyn NetStream>> {
+        Ok(Box::new(Self(TcpStream::from_std(self.0.into_std()?)?)))
+    }
+
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }

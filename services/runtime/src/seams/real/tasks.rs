@@ -3,27 +3,43 @@
 //! Invariant: a panic reaches the panic hook once (it logs where, and on which thread), and comes out of `TaskHandle::join`
 //! with the task's name.
 
+mod network;
+
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
+
+use network::NetworkThreads;
 
 use crate::seams::{Actor, TaskHandle, Tasks};
 
-/// The process's workers.
+/// The process's workers, and its network threads.
 #[derive(Clone, Debug)]
 pub struct RealTasks {
     workers: Handle,
+    network: Arc<NetworkThreads>,
 }
 
 impl RealTasks {
-    /// The workers of the runtime that this is called in.
+    /// The workers of the runtime that this is called in; they carry the connections too.
     pub fn new() -> Self {
-        Self { workers: Handle::current() }
+        Self { workers: Handle::current(), network: Arc::default() }
+    }
+
+    /// The same, with threads of their own for the connections (`num.network.threads`).
+    ///
+    /// # Errors
+    /// The machine gives no more threads.
+    pub fn with_network_threads(count: usize) -> io::Result<Self> {
+        let network = Arc::new(NetworkThreads::start(count)?);
+        Ok(Self { workers: Handle::current(), network })
     }
 }
 
@@ -35,16 +51,11 @@ impl Default for RealTasks {
 
 impl Tasks for RealTasks {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
-        let task = self.workers.spawn(future);
-        let abort = task.abort_handle();
-        let join = async move {
-            match task.await {
-                Ok(()) => Ok(()),
-                Err(error) if error.is_cancelled() => Ok(()),
-                Err(error) => Err(panic_text(name, error.into_panic().as_ref())),
-            }
-        };
-        TaskHandle::new(Box::pin(join), Box::new(move || abort.abort()))
+        handle_of(name, self.workers.spawn(future))
+    }
+
+    fn spawn_connection(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
+        handle_of(name, self.network.next().unwrap_or(&self.workers).spawn(future))
     }
 
     fn spawn_actor(&self, name: String, actor: Actor) -> TaskHandle {
@@ -66,6 +77,18 @@ impl Tasks for RealTasks {
     fn run_blocking(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
         self.workers.spawn_blocking(work).map(|_| ()).boxed()
     }
+}
+
+fn handle_of(name: &'static str, task: JoinHandle<()>) -> TaskHandle {
+    let abort = task.abort_handle();
+    let join = async move {
+        match task.await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_cancelled() => Ok(()),
+            Err(error) => Err(panic_text(name, error.into_panic().as_ref())),
+        }
+    };
+    TaskHandle::new(Box::pin(join), Box::new(move || abort.abort()))
 }
 
 fn run_actor(actor: Actor) -> Result<(), String> {
@@ -115,6 +138,24 @@ mod tests {
         let handle = RealTasks::new().spawn_actor("shard-0".into(), actor);
         assert_eq!(told.await.unwrap().as_deref(), Some("shard-0"));
         handle.join().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_stays_on_one_network_thread_and_the_next_goes_to_the_next() {
+        let tasks = RealTasks::with_network_threads(2).unwrap();
+        let mut names = Vec::new();
+        for _ in 0..3 {
+            let (tell, told) = oneshot::channel();
+            let connection = async move {
+                let before = std::thread::current().name().map(str::to_owned);
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                assert_eq!(std::thread::current().name().map(str::to_owned), before);
+                tell.send(before.unwrap()).unwrap();
+            };
+            tasks.spawn_connection("connection", Box::pin(connection)).join().await.unwrap();
+            names.push(told.await.unwrap());
+        }
+        assert_eq!(names, ["network-0", "network-1", "network-0"]);
     }
 
     #[tokio::test]

@@ -102,6 +102,10 @@ impl NetStream for SimStream {
         Ok(())
     }
 
+    fn settle(self: Box<Self>) -> io::Result<Box<dyn NetStream>> {
+        Ok(self)
+    }
+
     fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

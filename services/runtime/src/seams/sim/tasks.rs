@@ -47,6 +47,10 @@ impl Tasks for SimTasks {
         TaskHandle::new(join.boxed(), Box::new(move || abort.abort()))
     }
 
+    fn spawn_connection(&self, name: &'static str, future: BoxFuture<'static, ()>) -> TaskHandle {
+        self.spawn(name, future)
+    }
+
     fn spawn_actor(&self, name: String, actor: Actor) -> TaskHandle {
         let (tell, told) = oneshot::channel();
         let start: Start = Box::new(move || {
