@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod bench;
 pub mod cluster;
+pub mod group;
 pub mod hostile;
 pub mod node;
 pub mod otlp;

@@ -39,14 +39,25 @@ impl Wire {
 
     /// Sends one request and waits for its answer.
     pub fn call<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
+        let sent = self.send(version, request)?;
+        self.receive::<R>(version, sent)
+    }
+
+    /// Sends one request; the number that its answer will have.
+    pub fn send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<i32> {
         let correlation_id = self.next_correlation_id;
         self.next_correlation_id += 1;
         self.stream.write_all(&encode(version, correlation_id, request))?;
+        Ok(correlation_id)
+    }
+
+    /// Waits for the answer to the oldest request that has none, which was `sent` under this number.
+    pub fn receive<R: Request>(&mut self, version: i16, sent: i32) -> io::Result<R::Response> {
         let frame = self.read_frame()?;
         let (answered, response) =
             frames::decode_response::<R>(frame, version).map_err(io::Error::other)?;
-        if answered != correlation_id {
-            return Err(io::Error::other(format!("answer {answered} to request {correlation_id}")));
+        if answered != sent {
+            return Err(io::Error::other(format!("answer {answered} to request {sent}")));
         }
         Ok(response)
     }
