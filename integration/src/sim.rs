@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod client;
+pub mod commits;
 pub mod entropy;
 pub mod faults;
 pub mod history;

@@ -72,6 +72,8 @@ enum MutantName {
     NoSync,
     /// Produces are answered before the high watermark passed them.
     AnswerBeforeWatermark,
+    /// Coordinators of groups reply before what they decided is committed.
+    ReplyBeforeAppend,
 }
 
 impl From<MutantName> for Mutant {
@@ -79,6 +81,7 @@ impl From<MutantName> for Mutant {
         match name {
             MutantName::NoSync => Self::NoSync,
             MutantName::AnswerBeforeWatermark => Self::AnswerBeforeWatermark,
+            MutantName::ReplyBeforeAppend => Self::ReplyBeforeAppend,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
 
+use crate::sim::commits::Commits;
 use crate::sim::value::ValueId;
 
 /// A partition.
@@ -62,6 +63,8 @@ pub struct History {
     watermarks: BTreeMap<(u64, Spot), i64>,
     /// Topics by name.
     pub topics: BTreeMap<String, TopicState>,
+    /// Offsets that groups committed.
+    pub commits: Commits,
     /// Partitions of topics whose creation was answered.
     pub partitions: BTreeMap<String, i32>,
 }

@@ -66,7 +66,8 @@ impl Host {
         let voters: Vec<_> = (1..=shape.controllers).map(voter).collect();
         let quorum = format!(
             "controller.quorum.voters={}\ncontroller.listener.names=CONTROLLER\n\
-             num.io.threads=1\nnum.network.threads=1\n",
+             num.io.threads=1\nnum.network.threads=1\noffsets.topic.replication.factor=1\n\
+             offsets.topic.num.partitions=4\ngroup.initial.rebalance.delay.ms=500\n",
             voters.join(",")
         );
         let mut hosts = Vec::new();

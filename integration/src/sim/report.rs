@@ -19,6 +19,8 @@ pub struct Report {
     pub acknowledged: usize,
     /// Records that readers read while things broke, each once.
     pub read: usize,
+    /// Commits of groups that were acknowledged.
+    pub commits: usize,
     /// Topics whose creation was answered.
     pub topics: usize,
     /// Hash of the trace.

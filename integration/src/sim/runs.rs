@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use crate::sim::report::Report;
 
 /// The bugs that are put back, by the names that the command line knows.
-pub const MUTANTS: [&str; 2] = ["no-sync", "answer-before-watermark"];
+pub const MUTANTS: [&str; 3] = ["no-sync", "answer-before-watermark", "reply-before-append"];
 /// Processes at a time.
 const AT_ONCE: usize = 2;
 
@@ -126,9 +126,9 @@ impl Runs {
     }
 }
 
-/// The problem that says most: a lost record, else the first.
+/// The problem that says most: a lost record or commit, else the first.
 fn gravest(problems: &[String]) -> Option<&String> {
-    let lost = problems.iter().find(|problem| problem.contains("lost-write"));
+    let lost = problems.iter().find(|problem| problem.contains("lost-"));
     lost.or(problems.first())
 }
 
@@ -143,12 +143,12 @@ fn remove_if_empty(path: &Path) {
     }
 }
 
-const HEAD: &str = "  seed  virtual s  power  killed  ended  torn  lost  EIO  cuts  delays  elections  topics  acked   read  trace";
+const HEAD: &str = "  seed  virtual s  power  killed  ended  torn  lost  EIO  cuts  delays  elections  topics  acked   read  commits  trace";
 
 fn row(report: &Report) -> String {
     let e = &report.effects;
     format!(
-        "{:>6}  {:>9.1}  {:>5}  {:>6}  {:>5}  {:>4}  {:>4}  {:>3}  {:>4}  {:>6}  {:>9}  {:>6}  {:>5}  {:>5}  {}",
+        "{:>6}  {:>9.1}  {:>5}  {:>6}  {:>5}  {:>4}  {:>4}  {:>3}  {:>4}  {:>6}  {:>9}  {:>6}  {:>5}  {:>5}  {:>7}  {}",
         report.seed,
         report.virtual_seconds,
         e.power_losses,
@@ -163,6 +163,7 @@ fn row(report: &Report) -> String {
         report.topics,
         report.acknowledged,
         report.read,
+        report.commits,
         report.trace_hash
     )
 }

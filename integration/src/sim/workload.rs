@@ -1,14 +1,16 @@
-//! The clients of a simulation: writers, readers, and one that makes topics and asks the last questions.
+//! The clients of a simulation: writers, readers, members of groups, and one that makes topics and asks the last questions.
 //!
 //! Invariant: clients stop writing once the cluster is healed, and the last questions come after that. What a client may not see is
 //! a problem of the trace at once; what needs the whole history is left to [`super::check`].
 
 pub mod admin;
 pub mod finale;
+pub mod member;
 pub mod reader;
 pub mod writer;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,7 +52,9 @@ pub struct Shared {
     pub stage: Cell<Stage>,
     /// When everything was healed.
     pub healed_at: Cell<Duration>,
-    /// Writers and readers that are not done.
+    /// Groups that have come together after the heal.
+    pub settled: RefCell<BTreeSet<String>>,
+    /// Writers, readers and members that are not done.
     pub busy: Cell<usize>,
     /// Where clients begin.
     pub bootstrap: Rc<[HostPort]>,

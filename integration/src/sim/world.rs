@@ -19,6 +19,7 @@ use crate::sim::host::{Host, Kind, Shape};
 use crate::sim::plan::{self, Planned};
 use crate::sim::report::Report;
 use crate::sim::trace::Trace;
+use crate::sim::workload::member::{GROUPS, Worker};
 use crate::sim::workload::writer::{Style, Writer};
 use crate::sim::workload::{LIVENESS_LIMIT, Shared, Stage, admin, reader};
 
@@ -31,7 +32,7 @@ const END_LIMIT: Duration = Duration::from_secs(120);
 /// Controllers agree within this time after the last question.
 const AGREEMENT_LIMIT: Duration = Duration::from_secs(10);
 /// Hosts of clients.
-const CLIENTS: [&str; 3] = ["writers", "readers", "admin"];
+const CLIENTS: [&str; 4] = ["writers", "readers", "members", "admin"];
 /// How the writers write.
 const WRITERS: [Style; 4] =
     [Style::Idempotent, Style::Idempotent, Style::Plain(-1), Style::Plain(1)];
@@ -89,6 +90,7 @@ fn report(seed: u64, sim: &Sim<'_>, world: &World) -> Report {
         elections: trace.elections(),
         acknowledged: history.acknowledged_records(),
         read: history.read.len(),
+        commits: history.commits.acknowledged,
         topics: history.topics.values().filter(created).count(),
         trace_hash: format!("{:016x}", trace.hash()),
         problems: trace.problems(),
@@ -103,7 +105,8 @@ fn shared(seed: u64, trace: &Trace, hosts: &[Rc<Host>]) -> Rc<Shared> {
         history: RefCell::new(History::default()),
         stage: Cell::new(Stage::Setup),
         healed_at: Cell::new(Duration::ZERO),
-        busy: Cell::new(WRITERS.len() + READERS),
+        settled: RefCell::default(),
+        busy: Cell::new(WRITERS.len() + READERS + members().count()),
         bootstrap: gateways.map(|gateway| HostPort::new(gateway.name.clone(), 9092)).collect(),
         final_logs: RefCell::default(),
     })
@@ -122,7 +125,7 @@ fn build(options: &Options, hosts: &[Rc<Host>], shared: &Rc<Shared>) -> Sim<'sta
         let life = host.clone();
         sim.host(host.name.as_str(), move || life.clone().live());
     }
-    let [writers, readers, admin_host] = CLIENTS;
+    let [writers, readers, members_host, admin_host] = CLIENTS;
     let all: Vec<_> = (1..)
         .zip(WRITERS)
         .map(|(number, style)| Writer::new(shared, number, style).run())
@@ -136,12 +139,22 @@ fn build(options: &Options, hosts: &[Rc<Host>], shared: &Rc<Shared>) -> Sim<'sta
         futures::future::join_all(all.into_iter().map(tokio::task::spawn_local)).await;
         Ok(())
     });
+    let all: Vec<_> = members().map(|(group, n)| Worker::new(shared, group, n).run()).collect();
+    sim.client(members_host, async move {
+        futures::future::join_all(all.into_iter().map(tokio::task::spawn_local)).await;
+        Ok(())
+    });
     let last = shared.clone();
     sim.client(admin_host, async move {
         admin::run(last).await;
         Ok(())
     });
     sim
+}
+
+/// All members of all groups.
+fn members() -> impl Iterator<Item = (&'static str, u64)> {
+    GROUPS.into_iter().flat_map(|(group, count)| (1..=count).map(move |number| (group, number)))
 }
 
 struct World {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: without the feature, every question here is answered "no" at compile time.
 
+use crate::config::StorageConfig;
+
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -9,14 +11,17 @@ pub enum Mutant {
     NoSync,
     /// Produces with `acks=all` are answered before the high watermark passed them.
     AnswerBeforeWatermark,
+    /// Coordinators of groups reply before what they decided is committed.
+    ReplyBeforeAppend,
 }
 
 impl Mutant {
-    /// The bug of a name: `no_sync` or `answer_before_watermark`.
+    /// The bug of a name: `no_sync`, `answer_before_watermark` or `reply_before_append`.
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "no_sync" => Some(Self::NoSync),
             "answer_before_watermark" => Some(Self::AnswerBeforeWatermark),
+            "reply_before_append" => Some(Self::ReplyBeforeAppend),
             _ => None,
         }
     }
@@ -30,6 +35,18 @@ pub(crate) struct Mutation {
 }
 
 impl Mutation {
+    /// The bug that a node was configured with.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn of(config: &StorageConfig) -> Self {
+        Self { mutant: config.mutant }
+    }
+
+    /// The bug that a node was configured with: none.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn of(_: &StorageConfig) -> Self {
+        Self::default()
+    }
+
     #[cfg(feature = "mutants")]
     pub(crate) fn is(self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)

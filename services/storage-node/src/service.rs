@@ -28,6 +28,7 @@ use crate::config::StorageConfig;
 use crate::coordinator::{Coordinators, Leading, LeadingParts};
 use crate::directory::{self, Directory, DirectoryError};
 use crate::local::{LocalParts, LocalStorage, ServedDirectory};
+use crate::mutant::Mutation;
 pub use handle::StorageHandle;
 pub use recover::RecoveryFault;
 use recover::recover_all;
@@ -136,6 +137,7 @@ fn leading(
         config: config.groups.clone(),
         defaults: config.topic_defaults.clone(),
         coordinators,
+        mutation: Mutation::of(config),
     })
 }
 

@@ -1,4 +1,5 @@
-//! The last questions, once everything is healed: which topics are there, does every partition take a record, what is in the logs.
+//! The last questions, once everything is healed: which topics are there, does every partition take a record, what is in the logs,
+//! what have groups committed.
 //!
 //! Invariant: each of them is answered within [`super::LIVENESS_LIMIT`] of the heal, or that is a problem.
 
@@ -11,6 +12,7 @@ use ottla_kafka_wire::messages::produce_request::{
 use ottla_log_format::BatchBuilder;
 use ottla_types::{ErrorCode, Offset, TimestampMs};
 
+use super::member::{GROUPS, committed};
 use super::reader::fetch;
 use super::{Shared, pause};
 use crate::sim::check::FinalLog;
@@ -26,6 +28,9 @@ const PRODUCE_VERSION: i16 = 12;
 
 /// Asks everything.
 pub async fn run(mut client: Client, shared: &Rc<Shared>) {
+    for (group, _) in GROUPS {
+        ask_commits(&mut client, shared, group).await;
+    }
     let topics = topics_everywhere(&mut client, shared).await;
     let partitions = shared.history.borrow().partitions.clone();
     for name in topics {
@@ -34,6 +39,25 @@ pub async fn run(mut client: Client, shared: &Rc<Shared>) {
             write_once(&mut client, shared, &spot).await;
             read_through(&mut client, shared, &spot).await;
         }
+    }
+}
+
+/// Asks once more what a group has committed.
+async fn ask_commits(client: &mut Client, shared: &Shared, group: &str) {
+    loop {
+        let why = match committed(client, shared, group).await {
+            Ok(offsets) => {
+                shared.trace.note(NAME, format_args!("{group} has committed {offsets:?}"));
+                return;
+            }
+            Err(error) => error,
+        };
+        if shared.is_overdue() {
+            let what = format_args!("liveness: commits of {group} cannot be fetched: {why}");
+            shared.trace.problem(what);
+            return;
+        }
+        pause().await;
     }
 }
 

@@ -17,6 +17,7 @@ use super::offsets_log::OffsetsLog;
 use super::serving::Serving;
 use super::waiting::Waiting;
 use crate::config::GroupConfig;
+use crate::mutant::Mutation;
 
 /// The pause after the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -31,6 +32,7 @@ pub(super) struct Actor {
     pub(super) inbox: Taker,
     /// Who may load: shared by all coordinators of the node.
     pub(super) loads: Arc<Semaphore>,
+    pub(super) mutation: Mutation,
 }
 
 impl Actor {

@@ -24,6 +24,7 @@ use super::inbox::{Inbox, inbox};
 use super::offsets_log::OffsetsLog;
 use crate::config::GroupConfig;
 use crate::local::LocalStorage;
+use crate::mutant::Mutation;
 
 /// Coordinators that load at a time.
 const LOADS_AT_A_TIME: usize = 4;
@@ -38,6 +39,7 @@ pub(crate) struct LeadingParts {
     pub(crate) defaults: ClusterDefaults,
     /// Where they are found.
     pub(crate) coordinators: Arc<Coordinators>,
+    pub(crate) mutation: Mutation,
 }
 
 /// Begins and ends coordinators.
@@ -124,6 +126,7 @@ impl Leading {
             },
             inbox: taker,
             loads: Arc::clone(&self.loads),
+            mutation: self.parts.mutation,
         };
         let task = seams.tasks.spawn("group-coordinator", Box::pin(actor.run()));
         coordinators.set(partition, inbox.clone());

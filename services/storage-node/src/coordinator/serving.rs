@@ -21,6 +21,7 @@ use super::load::Loaded;
 use super::offsets_log::OffsetsLog;
 use super::parked::{Ended, Parked};
 use super::waiting::Waiting;
+use crate::mutant::{Mutant, Mutation};
 
 /// Questions that one turn takes from the inbox.
 const TURN_QUESTIONS: usize = 256;
@@ -63,6 +64,7 @@ pub(super) struct Serving<'a> {
     /// When [`Command::Expire`] is due, in monotonic time.
     next_expire: Duration,
     has_appended: bool,
+    mutation: Mutation,
 }
 
 impl<'a> Serving<'a> {
@@ -89,6 +91,7 @@ impl<'a> Serving<'a> {
             next: None,
             next_expire: now.monotonic + actor.config.expire_interval,
             has_appended: false,
+            mutation: actor.mutation,
             seams,
         }
     }
@@ -165,10 +168,13 @@ impl<'a> Serving<'a> {
         let now = Now { wall: clock.wall(), monotonic: clock.monotonic() };
         let context = Context { settings: &self.settings, now, seed: self.seams.rng.next_u128() };
         let decision = decide(&self.durable, &mut self.soft, command, &context);
-        let Decision { events, replies, deadline, next, notes } = decision;
+        let Decision { events, mut replies, deadline, next, notes } = decision;
         self.deadline = deadline;
         self.next = next;
         notes.iter().for_each(tell);
+        if self.mutation.is(Mutant::ReplyBeforeAppend) {
+            self.waiting.reply(std::mem::take(&mut replies));
+        }
         if events.is_empty() {
             if let Some(replies) = self.parked.park(replies) {
                 self.waiting.reply(replies);

@@ -101,7 +101,7 @@ impl Shards {
                 deleted,
                 periods: periods(config),
                 failures: Arc::clone(&self.failures),
-                mutation: mutation(config),
+                mutation: Mutation::of(config),
             };
             let (handle, task) = shard::start(parts);
             self.handles.push(handle);
@@ -253,14 +253,4 @@ fn periods(config: &StorageConfig) -> Periods {
         checkpoint: config.timing.checkpoint_interval,
         retention: config.timing.retention_check_interval,
     }
-}
-
-#[cfg(feature = "mutants")]
-fn mutation(config: &StorageConfig) -> Mutation {
-    Mutation { mutant: config.mutant }
-}
-
-#[cfg(not(feature = "mutants"))]
-fn mutation(_: &StorageConfig) -> Mutation {
-    Mutation::default()
 }
