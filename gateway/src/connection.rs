@@ -14,6 +14,7 @@ mod memory;
 mod place;
 mod region;
 mod slots;
+mod timed;
 mod timer;
 mod writer;
 
@@ -21,9 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use ottla_runtime::seams::NetStream;
-use ottla_types::TraceParent;
 use tower::Service;
 
 pub(crate) use accept::{Port, accept};
@@ -35,13 +34,14 @@ use intake::{Taken, read_request};
 pub(crate) use memory::{MemoryBudget, MemoryPermit};
 use place::place;
 pub(crate) use slots::Slots;
+use timed::Timed;
 use timer::Timer;
 use writer::Writer;
 
 use crate::answer::{Answer, Frame};
 use crate::gateway::{Gateway, Phases};
 use crate::layers::Stacks;
-use crate::metrics::Steps;
+use crate::metrics::{Ended, Steps};
 use crate::request::{Peer, Request};
 use crate::router::Route;
 
@@ -150,16 +150,13 @@ impl Connection {
     /// nodes in the order of their frames.
     fn start_waiting(&mut self) {
         let Some((request, received)) = self.waiting.take() else { return };
-        let (route, bytes) = (request.route, request.body.remaining());
+        let (route, bytes, version) =
+            (request.route, request.body.remaining(), request.call.version);
         let clock = self.gateway.seams.clock.clone();
         let started = clock.monotonic();
-        let work = self.stacks.of(route.class).call(request).map(move |result| {
-            let answer = match result {
-                Ok(answer) => answer,
-                Err(never) => match never {},
-            };
-            (answer, Steps { received, started, answered: clock.monotonic() })
-        });
+        let steps =
+            Steps { version, bytes, received, started, local: Duration::ZERO, answered: started };
+        let work = Timed::new(self.stacks.of(route.class).call(request), clock, steps);
         self.in_flight.push(route, bytes, work);
     }
 
@@ -182,19 +179,20 @@ impl Connection {
             self.gateway.metrics.bytes_out.inc_by(bytes as u64);
         }
         let sent = self.timer.last_activity();
-        for ((route, steps), trace) in batch.measured {
-            self.gateway.metrics.of(route).count(&steps, sent, trace);
+        for (route, ended) in batch.ended {
+            self.gateway.metrics.of(route).count(&ended, sent);
         }
         batch.refused.map_or(Ok(()), |reason| Err(End::Refused(reason)))
     }
 
     /// Keeps a frame to be sent, or why the connection must end.
     fn collect(&mut self, done: Done, batch: &mut Batch) {
-        let mut trace = None;
+        let (mut trace, mut bytes, mut throttle) = (None, 0, Duration::ZERO);
         match done.answer {
             Answer::Send(frame) => {
-                trace = frame.trace;
+                (trace, bytes) = (frame.trace, frame.chunks.len());
                 if let Some(pause) = frame.mute {
+                    throttle = pause;
                     self.timer.mute(pause);
                 }
                 batch.frames.push(frame);
@@ -202,7 +200,9 @@ impl Connection {
             Answer::Silent => {}
             Answer::Close(reason) => batch.refused = Some(reason),
         }
-        batch.measured.extend(done.measured.map(|measured| (measured, trace)));
+        let ended =
+            done.measured.map(|(route, steps)| (route, Ended { steps, bytes, throttle, trace }));
+        batch.ended.extend(ended);
     }
 }
 
@@ -211,7 +211,7 @@ impl Connection {
 struct Batch {
     frames: Vec<Frame>,
     /// What is counted when they have left.
-    measured: Vec<((&'static Route, Steps), Option<TraceParent>)>,
+    ended: Vec<(&'static Route, Ended)>,
     /// Why the connection ends after them.
     refused: Option<String>,
 }

@@ -92,7 +92,9 @@ impl Call {
         encode: impl FnOnce(&mut Writer) -> Result<(), EncodeError>,
     ) -> Answer {
         let mut writer = start_response(self.key, self.version, self.correlation_id);
-        match encode(&mut writer).and_then(|()| finish_frame(writer)) {
+        let encoded = encode(&mut writer);
+        self.gateway.metrics.tell_errors(self.key, writer.errors());
+        match encoded.and_then(|()| finish_frame(writer)) {
             Ok(chunks) => Answer::Send(Frame::new(chunks, &self.peer.answers)),
             Err(error) => Answer::Close(format!(
                 "{} version {} cannot be answered: {error}; this is a fault of Ottla's, please report it",

@@ -113,7 +113,7 @@ pub async fn start(
 ) -> Result<GatewayHandle, StartError> {
     let Neighbours { controller, metadata, own_storage } = neighbours;
     let backends = Backends::new(own_storage, Arc::new(RemoteStorages(seams.clone())));
-    let metrics = GatewayMetrics::new(&process.metrics);
+    let metrics = GatewayMetrics::new(&process.metrics, &seams.clock);
     let parts = Parts { config, seams, controller, backends, metadata, metrics };
     let gateway = Gateway::new(parts);
     let bootstrap = ports::bind_bootstrap(&gateway).await?;

@@ -6,6 +6,7 @@ use ottla_gateway::ConnectionLimits;
 use ottla_kafka_wire::messages::fetch_request::FetchRequest;
 use ottla_kafka_wire::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use ottla_runtime::Seams;
+use ottla_runtime::metrics::Format;
 use ottla_runtime::seams::SimClock;
 use ottla_types::TopicPartition;
 
@@ -17,7 +18,7 @@ const MIB: usize = 1 << 20;
 
 /// Bytes of answers that the gateway holds, as it tells operators.
 fn held(cluster: &Cluster) -> usize {
-    let figures = cluster.process.metrics.encode();
+    let figures = cluster.process.metrics.write(Format::OpenMetrics);
     let line =
         figures.lines().find_map(|line| line.strip_prefix("ottla_gateway_held_answer_bytes "));
     line.unwrap().parse().unwrap()

@@ -5,7 +5,7 @@
 
 use super::emit_decode::{compact, scalar_method};
 use super::rust_form::{When, differs_from_default, field_name, flexible, is_nullable, met, when};
-use super::schema::{Field, Message, Struct, Type};
+use super::schema::{Field, Message, Scalar, Struct, Type};
 
 pub(crate) fn write_body(message: &Message, s: &Struct) -> String {
     let mut out = String::new();
@@ -96,6 +96,10 @@ fn write_field(s: &Struct, field: &Field, compact: &str) -> String {
 
 fn write_value(name: &str, ty: &Type, compact: &str, nullable: bool) -> String {
     match ty {
+        // Counted while it is written.
+        Type::Scalar(Scalar::Int16) if name == "error_code" => {
+            "writer.error_code(self.error_code);\n".to_owned()
+        }
         Type::Scalar(scalar) => format!("writer.{}(self.{name});\n", scalar_method(*scalar)),
         Type::Text if nullable => {
             format!("writer.nullable_string({compact}, self.{name}.as_deref())?;\n")

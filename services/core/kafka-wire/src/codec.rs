@@ -6,6 +6,7 @@
 mod chunks;
 mod error;
 mod reader;
+mod tally;
 mod text;
 mod writer;
 
@@ -16,6 +17,7 @@ pub use error::{DecodeError, EncodeError};
 pub use reader::{
     MAX_DECODED_HEAP_BYTES, MAX_EXPANSION, MAX_STRING_BYTES, MAX_TAGGED_FIELDS, Reader,
 };
+pub use tally::ErrorTally;
 pub use text::Text;
 pub use writer::{COPY_LIMIT_BYTES, Writer};
 

@@ -70,7 +70,7 @@ impl Fetched {
         let compact = version >= FLEXIBLE_VERSION;
         writer.i32(self.throttle_time_ms);
         if version >= SESSION_VERSION {
-            writer.i16(self.error_code);
+            writer.error_code(self.error_code);
             writer.i32(self.session_id);
         } else {
             refuse_unless(self.session_id == 0, "FetchResponse.session_id", version)?;
@@ -123,7 +123,7 @@ impl FetchedPartition {
         let Self { head, records } = self;
         let compact = version >= FLEXIBLE_VERSION;
         writer.i32(head.partition_index);
-        writer.i16(head.error_code);
+        writer.error_code(head.error_code);
         writer.i64(head.high_watermark);
         writer.i64(head.last_stable_offset);
         if version >= LOG_START_VERSION {

@@ -34,5 +34,7 @@ pub mod messages;
 pub mod produce;
 
 pub use api_keys::ApiKey;
-pub use codec::{Chunk, ChunkList, DecodeError, EncodeError, Message, Reader, Request, Writer};
+pub use codec::{
+    Chunk, ChunkList, DecodeError, EncodeError, ErrorTally, Message, Reader, Request, Writer,
+};
 pub use frames::{request_header_version, response_header_version};

@@ -14,11 +14,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::{debug, warn};
 
 use crate::http::Health;
-use crate::metrics::{Metrics, OPEN_METRICS_CONTENT_TYPE};
+use crate::metrics::{Format, Metrics};
 use crate::seams::{Listener, NetStream, Seams, TaskHandle};
 use crate::shutdown::Shutdown;
 
@@ -28,6 +28,8 @@ pub const MAX_HTTP_CONNECTIONS: usize = 256;
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// The longest head of a request, bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
+/// How long a scrape waits for those who are asked; what they know is left out then, or as old as the last scrape.
+const REFRESH_LIMIT: Duration = Duration::from_secs(1);
 /// The pause after `accept` failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -61,19 +63,20 @@ impl HttpServer {
 
     async fn serve(&self, seams: &Seams, mut listener: Box<dyn Listener>, shutdown: &Shutdown) {
         let slots = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
+        let tasks = &seams.tasks;
         loop {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let (server, shutdown) = (self.clone(), shutdown.clone());
+                    let (server, shutdown, seams) = (self.clone(), shutdown.clone(), seams.clone());
                     let connection = async move {
                         tokio::select! {
-                        biased;
-                                    () = server.connection(stream, slot) => {}
-                                    () = shutdown.stopped() => {}
-                                }
+                            biased;
+                            () = server.connection(stream, &seams, slot) => {}
+                            () = shutdown.stopped() => {}
+                        }
                     };
-                    seams.tasks.spawn("http connection", Box::pin(connection));
+                    tasks.spawn("http connection", Box::pin(connection));
                 }
                 Err(error) => {
                     warn!(%error, "cannot accept an HTTP connection; trying again");
@@ -83,10 +86,22 @@ impl HttpServer {
         }
     }
 
-    async fn connection(self, stream: Box<dyn NetStream>, _slot: OwnedSemaphorePermit) {
+    async fn connection(
+        self,
+        stream: Box<dyn NetStream>,
+        seams: &Seams,
+        _slot: OwnedSemaphorePermit,
+    ) {
         let service = service_fn(|request: Request<Incoming>| {
-            let response = self.answer(request.method(), request.uri().path());
-            std::future::ready(Ok::<_, Infallible>(response))
+            let server = &self;
+            async move {
+                let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+                let response = match request.uri().path() {
+                    "/metrics" if is_read => server.scrape(seams, &request).await,
+                    path => server.answer(request.method(), path),
+                };
+                Ok::<_, Infallible>(response)
+            }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -99,6 +114,25 @@ impl HttpServer {
         }
     }
 
+    /// All metrics, in the format that is asked for; written aside, because it may be long.
+    async fn scrape(&self, seams: &Seams, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let format = Format::accepted(accept.unwrap_or_default());
+        tokio::select! {
+            biased;
+            () = self.metrics.refresh() => {}
+            () = seams.clock.sleep(REFRESH_LIMIT) => {}
+        }
+        let (metrics, (written, text)) = (self.metrics.clone(), oneshot::channel());
+        // Whoever asked may be gone.
+        let write = move || _ = written.send(metrics.write(format));
+        seams.tasks.run_blocking(Box::new(write)).await;
+        match text.await {
+            Ok(text) => respond(StatusCode::OK, format.content_type(), text),
+            Err(_) => respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", String::new()),
+        }
+    }
+
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return respond(
@@ -108,7 +142,6 @@ impl HttpServer {
             );
         }
         match path {
-            "/metrics" => respond(StatusCode::OK, OPEN_METRICS_CONTENT_TYPE, self.metrics.encode()),
             "/health/live" => respond_json(StatusCode::OK, &Status { status: "live" }),
             "/health/ready" => self.readiness(|_| true),
             _ => match path.strip_prefix("/health/ready/") {

@@ -73,9 +73,13 @@ async fn health_is_told_per_role() {
 }
 
 #[tokio::test]
-async fn metrics_are_open_metrics_and_the_rest_is_refused() {
+async fn metrics_are_in_the_format_that_is_asked_for_and_the_rest_is_refused() {
     let server = start().await;
-    let answer = server.get("/metrics").await;
+    let plain = server.get("/metrics").await;
+    assert!(plain.contains("content-type: text/plain; version=0.0.4"), "{plain}");
+    let asked = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n\r\n";
+    let answer = server.send(asked.as_bytes()).await;
     assert!(
         answer.contains("application/openmetrics-text") && answer.ends_with("# EOF\n"),
         "{answer}"

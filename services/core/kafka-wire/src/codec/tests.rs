@@ -172,3 +172,22 @@ proptest! {
         prop_assert_eq!(reader.expect_end(), Ok(()));
     }
 }
+
+#[test]
+fn every_error_code_of_a_message_is_counted_while_it_is_written() {
+    use crate::messages::list_offsets_response::{
+        ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
+    };
+    let partition = |error_code| ListOffsetsPartitionResponse { error_code, ..Default::default() };
+    let topic = |codes: &[i16]| ListOffsetsTopicResponse {
+        partitions: codes.iter().map(|code| partition(*code)).collect(),
+        ..Default::default()
+    };
+    let message = ListOffsetsResponse {
+        topics: vec![topic(&[0, 3, 0]), topic(&[3, 6])],
+        ..Default::default()
+    };
+    let mut writer = Writer::new();
+    message.encode(&mut writer, 6).unwrap();
+    assert_eq!(writer.errors().codes().collect::<Vec<_>>(), [(0, 2), (3, 2), (6, 1)]);
+}

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use ottla_types::Uuid;
 
-use super::{Chunk, ChunkList, EncodeError, MAX_STRING_BYTES};
+use super::{Chunk, ChunkList, EncodeError, ErrorTally, MAX_STRING_BYTES};
 
 /// Byte fields shorter than this are copied into the buffer: cheaper than another entry in a vectored write.
 pub const COPY_LIMIT_BYTES: usize = 1024;
@@ -23,6 +23,7 @@ pub struct Writer {
     spliced_len: usize,
     /// Whether a tagged field is being written: its size is put in front afterwards, so all of it stays in the buffer.
     in_tagged_field: bool,
+    errors: ErrorTally,
 }
 
 impl Writer {
@@ -83,6 +84,17 @@ impl Writer {
     /// A big-endian number.
     pub fn i16(&mut self, value: i16) {
         self.buffer.put_i16(value);
+    }
+
+    /// A field that the tables call `error_code`: a big-endian number, and counted.
+    pub fn error_code(&mut self, code: i16) {
+        self.errors.note(code);
+        self.i16(code);
+    }
+
+    /// The error codes that were written so far.
+    pub fn errors(&self) -> &ErrorTally {
+        &self.errors
     }
 
     /// A big-endian number.
