@@ -151,9 +151,15 @@ impl Drop for Node {
 
 /// Status and body of a GET.
 pub fn http_get(address: &str, path: &str) -> io::Result<(u16, String)> {
+    http_get_as(address, path, "*/*")
+}
+
+/// Status and body of a GET that accepts these media types.
+pub fn http_get_as(address: &str, path: &str, accept: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(HTTP_PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let head = format!("Host: {address}\r\nConnection: close\r\nAccept: {accept}");
+    write!(stream, "GET {path} HTTP/1.1\r\n{head}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

@@ -7,6 +7,7 @@ pub mod config;
 pub mod grpc;
 mod identity;
 pub mod local;
+mod metrics;
 pub mod quorum;
 pub mod routed;
 pub mod service;

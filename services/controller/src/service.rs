@@ -17,6 +17,7 @@ use ottla_api::controller::{ControllerClient, ControllerEndpoint, ControllerServ
 use ottla_api::raft::RaftServer;
 use ottla_runtime::Seams;
 use ottla_runtime::http::Health;
+use ottla_runtime::metrics::Metrics;
 use ottla_runtime::seams::{DiskLock, HostPort, create_dir_durably};
 use ottla_runtime::shutdown::Shutdown;
 use tokio::sync::watch as channel;
@@ -25,6 +26,7 @@ use crate::config::ControllerConfig;
 use crate::grpc::admin::AdminServices;
 use crate::identity::{self, Identity, IdentityError};
 use crate::local::LocalController;
+use crate::metrics::ControllerSource;
 use crate::quorum::driver::{QuorumConfig, Stop};
 use crate::quorum::member::{self, Member};
 use crate::quorum::state_store::{MemoryStore, SledStore, StateStore, StoreError};
@@ -150,6 +152,11 @@ impl ControllerHandle {
     /// The quorum, for the other roles of this process.
     pub fn controller(&self) -> Arc<dyn Controller> {
         Arc::new(self.routed.clone())
+    }
+
+    /// Makes the controller's figures known.
+    pub fn offer_metrics(&self, metrics: &Metrics) {
+        metrics.add(Arc::new(ControllerSource::new(self.member.clone())));
     }
 
     /// This member of the quorum.

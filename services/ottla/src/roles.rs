@@ -127,6 +127,9 @@ pub async fn start(
         ),
         false => None,
     };
+    if let Some(controller) = &controller {
+        controller.offer_metrics(&metrics);
+    }
     let client = client(config, seams);
     let quorum: Arc<dyn Controller> = match &controller {
         Some(controller) => controller.controller(),
@@ -175,6 +178,7 @@ impl Running {
             if self.controller.is_none() {
                 storage::identify(&self.seams, client, &handle);
             }
+            handle.offer_metrics(metrics);
             self.storage = Some(handle);
             role.ready();
         }

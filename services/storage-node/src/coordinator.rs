@@ -12,6 +12,7 @@ mod leading;
 mod load;
 mod offsets_log;
 mod parked;
+mod picture;
 mod serving;
 mod waiting;
 
@@ -22,8 +23,10 @@ use ottla_coordinator::{Command, Reply};
 use ottla_types::{ErrorCode, PartitionIndex};
 use tracing::Span;
 
+use futures::future::join_all;
 use inbox::Inbox;
 pub(crate) use leading::{Leading, LeadingParts};
+pub(crate) use picture::{CommittedAt, MAX_PICTURED_GROUPS, MAX_PICTURED_OFFSETS, Picture};
 
 /// The coordinators that run on this node, by the partition of [`ottla_coordinator::OFFSETS_TOPIC`] that they own.
 #[derive(Default)]
@@ -42,6 +45,13 @@ impl Coordinators {
     ) -> Option<Result<Reply, ErrorCode>> {
         let inbox = self.get(partition)?;
         Some(inbox.ask(command, span).await)
+    }
+
+    /// What the coordinators that serve know of their groups.
+    pub(crate) async fn pictures(&self) -> Vec<Picture> {
+        let led = self.led.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = join_all(led.values().map(Inbox::picture)).await;
+        asked.into_iter().flatten().collect()
     }
 
     /// Ends all: who waits gets NOT_COORDINATOR. The node stops.

@@ -84,6 +84,11 @@ impl LocalStorage {
         self.inner.is_stopping.store(true, Ordering::Release);
     }
 
+    /// The group coordinators of this node.
+    pub(crate) fn coordinators(&self) -> Arc<Coordinators> {
+        Arc::clone(&self.parts().coordinators)
+    }
+
     fn check_running(&self) -> Result<(), CallError> {
         if self.inner.is_stopping.load(Ordering::Acquire) {
             Err(CallError::Stopping)

@@ -76,7 +76,9 @@ pub async fn start(
     )?;
     let listener = serve::bind(&seams, config.listener.as_ref()).await?;
     // Load what is on disk.
+    let began = seams.clock.monotonic();
     let recovered = recover_all(&seams, &directories, config.recovery_threads).await?;
+    let recovery = seams.clock.monotonic().saturating_sub(began);
     // Register, and catch up with the own registration.
     let registrar = registrar(&config, &seams, &controller, &directories);
     let epoch = registrar.register(Some(config.timing.registration_timeout)).await?;
@@ -117,8 +119,17 @@ pub async fn start(
     // Serve, and tell the controller that all is ready.
     let storage_api: Arc<dyn Storage> = Arc::new(storage.clone());
     let grpc = GrpcService::start(&seams, config.node, storage_api, listener).await;
-    let handle =
-        StorageHandle { config, seams, storage, metadata, membership, shards, directories, grpc };
+    let handle = StorageHandle {
+        config,
+        seams,
+        storage,
+        metadata,
+        membership,
+        shards,
+        directories,
+        grpc,
+        recovery,
+    };
     handle.is_ready(acted_up_to).await?;
     info!(node = %handle.config.node, "the storage node serves");
     Ok(handle)

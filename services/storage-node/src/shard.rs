@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::coop::unconstrained;
 use tracing::error;
 
+use crate::figures::NodeFigures;
 use crate::log::{Files, Journal, RecoveryPoints};
 use crate::mutant::Mutation;
 use failures::Failures;
@@ -100,6 +101,7 @@ pub(crate) struct ShardParts {
     pub(crate) deleted: Vec<PathBuf>,
     pub(crate) periods: upkeep::Periods,
     pub(crate) failures: Arc<Failures>,
+    pub(crate) figures: Arc<NodeFigures>,
     pub(crate) mutation: Mutation,
 }
 
@@ -122,6 +124,7 @@ pub(super) struct Shard {
     upkeep: Upkeep,
     mutation: Mutation,
     failures: Arc<Failures>,
+    figures: Arc<NodeFigures>,
     /// Partitions that could not be made.
     unmade: BTreeSet<TopicPartition>,
     /// R16: the journal or a sync failed; nothing is appended any more.
@@ -147,7 +150,11 @@ impl Shard {
         for path in parts.deleted {
             upkeep.remove_later(path, now + LEFTOVER_DELAY);
         }
-        let partitions = parts.partitions.into_iter().map(|p| (p.id(), p)).collect();
+        let partitions: BTreeMap<_, _> =
+            parts.partitions.into_iter().map(|p| (p.id(), p)).collect();
+        for (id, partition) in &partitions {
+            parts.figures.add(*id, Arc::clone(&partition.figures));
+        }
         let round_bytes = usize::try_from(parts.journal_bytes / ROUNDS_PER_JOURNAL);
         Self {
             index: parts.index,
@@ -165,6 +172,7 @@ impl Shard {
             upkeep,
             mutation: parts.mutation,
             failures: parts.failures,
+            figures: parts.figures,
             unmade: BTreeSet::new(),
             is_failed: false,
         }

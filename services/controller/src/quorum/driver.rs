@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use ottla_metadata::Image;
 use ottla_runtime::Seams;
+use ottla_runtime::metrics::LatencyHistogram;
 use ottla_types::NodeId;
 use raft::eraftpb::Message;
 use raft::{RawNode, StateRole};
@@ -79,6 +80,8 @@ pub struct Driver {
     snapshot: snapshot::Schedule,
     time: Time,
     health: health::Health,
+    /// How long the log takes to be durable.
+    log_syncs: LatencyHistogram,
     membership: membership::Membership,
     /// Set once the member was asked to stop.
     stopping: Option<stop::Stopping>,
@@ -143,7 +146,12 @@ impl Driver {
             return Ok(());
         }
         let last_entry = batch.entries.last().map(|entry| entry.index);
+        let began = self.seams.clock.monotonic();
         self.raft.mut_store().append(batch, durability)?;
+        if durability == Durability::Synced {
+            let took = self.seams.clock.monotonic().saturating_sub(began);
+            self.log_syncs.observe(took, None);
+        }
         if let (Some(leadership), Some(last)) = (&mut self.leadership, last_entry) {
             leadership.appended_up_to(last);
         }

@@ -10,6 +10,7 @@ use ottla_api::controller::{QuorumStatus, Submitted};
 use ottla_api::{CallError, RequestContext};
 use ottla_metadata::Command;
 use ottla_runtime::Seams;
+use ottla_runtime::metrics::LatencyHistogram;
 use ottla_runtime::seams::{Actor, TaskHandle};
 use ottla_types::{MetadataOffset, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -34,6 +35,7 @@ pub struct Member {
     snapshots: Arc<Snapshots>,
     store: Arc<dyn StateStore>,
     store_progress: watch::Receiver<MetadataOffset>,
+    log_syncs: LatencyHistogram,
     /// What is committed, and who leads.
     pub published: Published,
     ended: watch::Receiver<Option<Result<(), String>>>,
@@ -68,6 +70,7 @@ pub fn start(
         peers,
         commands,
         snapshots: driver.snapshots(),
+        log_syncs: driver.log_syncs(),
         store,
         store_progress: writer.progress(),
         published,
@@ -113,6 +116,11 @@ impl Member {
     /// Its `node.id`.
     pub fn node(&self) -> NodeId {
         self.node
+    }
+
+    /// How long its log takes to be durable.
+    pub fn log_syncs(&self) -> &LatencyHistogram {
+        &self.log_syncs
     }
 
     /// Lists and history.

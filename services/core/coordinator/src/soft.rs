@@ -112,6 +112,11 @@ impl Soft {
         counts
     }
 
+    /// How many members a group has.
+    pub fn member_count(&self, group: &GroupId) -> usize {
+        self.groups.get(group).map_or(0, |live| live.roster.len())
+    }
+
     /// How many requests wait for their reply here.
     pub fn waiting(&self) -> usize {
         self.groups.values().map(Live::waiting).sum()

@@ -11,6 +11,10 @@ use ottla_types::{ErrorCode, TopicId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::{Span, warn};
 
+use super::picture::Picture;
+
+/// Scrapes that may wait at one coordinator; a further one goes without.
+const WAITING_SCRAPES: usize = 4;
 /// Questions that may wait at one coordinator; who comes then is told COORDINATOR_NOT_AVAILABLE.
 const INBOX_QUESTIONS: usize = 4096;
 /// Deleted topics that a coordinator has not looked at yet, at most. Offsets of further ones stay until they expire.
@@ -49,12 +53,15 @@ pub(super) enum Standing {
 #[derive(Clone)]
 pub(super) struct Inbox {
     questions: mpsc::Sender<Question>,
+    scrapes: mpsc::Sender<oneshot::Sender<Picture>>,
     shared: Arc<Shared>,
 }
 
 /// The coordinator's end.
 pub(super) struct Taker {
     pub(super) questions: mpsc::Receiver<Question>,
+    /// Whoever wants a picture of the groups.
+    pub(super) scrapes: mpsc::Receiver<oneshot::Sender<Picture>>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -71,6 +78,7 @@ pub(super) struct Shared {
 /// An inbox, and who takes from it.
 pub(super) fn inbox(max_batch_bytes: usize) -> (Inbox, Taker) {
     let (questions, taken) = mpsc::channel(INBOX_QUESTIONS);
+    let (scrapes, taken_scrapes) = mpsc::channel(WAITING_SCRAPES);
     let shared = Arc::new(Shared {
         standing: AtomicU8::new(Standing::Loading as u8),
         max_batch_bytes: AtomicUsize::new(max_batch_bytes),
@@ -78,7 +86,8 @@ pub(super) fn inbox(max_batch_bytes: usize) -> (Inbox, Taker) {
         news: Notify::new(),
         stopped: watch::Sender::new(false),
     });
-    (Inbox { questions, shared: Arc::clone(&shared) }, Taker { questions: taken, shared })
+    let inbox = Inbox { questions, scrapes, shared: Arc::clone(&shared) };
+    (inbox, Taker { questions: taken, scrapes: taken_scrapes, shared })
 }
 
 impl Inbox {
@@ -99,6 +108,16 @@ impl Inbox {
             Err(mpsc::error::TrySendError::Full(_)) => Err(ErrorCode::CoordinatorNotAvailable),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(ErrorCode::NotCoordinator),
         }
+    }
+
+    /// The groups at the moment; `None` unless the coordinator serves.
+    pub(super) async fn picture(&self) -> Option<Picture> {
+        if self.shared.standing() != Standing::Serving {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.scrapes.try_send(answer).ok()?;
+        answered.await.ok()
     }
 
     /// Topics are gone: the coordinator removes their offsets when it comes to it.

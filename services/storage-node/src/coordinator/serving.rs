@@ -20,6 +20,7 @@ use super::inbox::{Question, Shared, Taker};
 use super::load::Loaded;
 use super::offsets_log::OffsetsLog;
 use super::parked::{Ended, Parked};
+use super::picture::Picture;
 use super::waiting::Waiting;
 use crate::mutant::{Mutant, Mutation};
 
@@ -119,6 +120,10 @@ impl<'a> Serving<'a> {
                     if let Err(failure) = self.appended(ended) {
                         return failure;
                     }
+                }
+                Some(asked) = inbox.scrapes.recv() => {
+                    // Whoever asked may be gone.
+                    _ = asked.send(Picture::take(&self.durable, &self.soft));
                 }
                 () = inbox.shared.news.notified(), if has_room => {}
                 count = inbox.questions.recv_many(&mut taken, TURN_QUESTIONS), if has_room => {

@@ -58,6 +58,10 @@ impl Places {
         gone
     }
 
+    pub(crate) fn quarantined_count(&self) -> usize {
+        self.quarantined.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(crate) fn is_quarantined(&self, id: TopicPartition) -> bool {
         self.quarantined.read().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }

@@ -121,6 +121,11 @@ impl PartitionLog {
         self.segments.iter().map(|segment| u64::from(segment.size)).sum()
     }
 
+    /// Bytes of the segment that is written.
+    pub fn active_bytes(&self) -> u64 {
+        u64::from(self.active_segment().size)
+    }
+
     /// Number of segments.
     pub fn segment_count(&self) -> usize {
         self.segments.len()

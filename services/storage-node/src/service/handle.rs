@@ -9,6 +9,7 @@ use ottla_api::metadata_follower::FollowerStopped;
 use ottla_api::{MetadataFollower, Storage};
 use ottla_metadata::Image;
 use ottla_runtime::Seams;
+use ottla_runtime::metrics::Metrics;
 use ottla_runtime::seams::HostPort;
 use ottla_types::{MetadataOffset, NodeId};
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ use crate::config::StorageConfig;
 use crate::directory::Directory;
 use crate::local::{LocalStorage, TracedStorage};
 use crate::log::write_clean_marker;
+use crate::metrics::{SourceParts, StorageSource};
 
 /// While the node waits to be unfenced it says so this often.
 const WAIT_NOTICE: Duration = Duration::from_secs(5);
@@ -35,12 +37,31 @@ pub struct StorageHandle {
     pub(super) shards: Shards,
     pub(super) directories: Vec<Directory>,
     pub(super) grpc: Option<GrpcService>,
+    /// How long recovery took.
+    pub(super) recovery: Duration,
 }
 
 impl StorageHandle {
     /// The node, for a gateway of the same process.
     pub fn storage(&self) -> Arc<dyn Storage> {
         Arc::new(TracedStorage(self.storage.clone()))
+    }
+
+    /// Makes the node's figures known.
+    pub fn offer_metrics(&self, metrics: &Metrics) {
+        metrics.add(Arc::new(StorageSource::new(SourceParts {
+            node: self.config.node,
+            seams: self.seams.clone(),
+            metadata: self.metadata.clone(),
+            membership: self.membership.clone(),
+            figures: self.shards.figures(),
+            places: self.shards.places(),
+            failures: self.shards.failures(),
+            shards_per_dir: self.shards.per_dir(),
+            dirs: self.directories.iter().map(|dir| dir.path.clone()).collect(),
+            coordinators: self.storage.coordinators(),
+            recovery: self.recovery,
+        })));
     }
 
     /// Its id.

@@ -20,6 +20,7 @@ use super::StartError;
 use super::recover::{FoundDirectory, FoundPartition};
 use crate::config::StorageConfig;
 use crate::directory::DirectoryError;
+use crate::figures::NodeFigures;
 use crate::local::{Places, shard_of};
 use crate::log::{
     Files, Journal, JournalConfig, JournalError, Quarantined, RecoveryPoints,
@@ -37,6 +38,7 @@ pub(super) struct Shards {
     ended: Vec<Shared<BoxFuture<'static, ()>>>,
     places: Arc<Places>,
     failures: Arc<Failures>,
+    figures: Arc<NodeFigures>,
     per_dir: usize,
 }
 
@@ -51,7 +53,9 @@ impl Shards {
         let per_dir = config.shards_per_dir();
         let places = Arc::new(Places::default());
         let failures = Arc::new(Failures::default());
-        let mut shards = Self { handles: vec![], ended: vec![], places, failures, per_dir };
+        let figures = Arc::default();
+        let mut shards =
+            Self { handles: vec![], ended: vec![], places, failures, figures, per_dir };
         for (dir, found) in found.into_iter().enumerate() {
             shards.start_dir(config, seams, image, (dir, found))?;
         }
@@ -101,6 +105,7 @@ impl Shards {
                 deleted,
                 periods: periods(config),
                 failures: Arc::clone(&self.failures),
+                figures: Arc::clone(&self.figures),
                 mutation: Mutation::of(config),
             };
             let (handle, task) = shard::start(parts);
@@ -155,6 +160,15 @@ impl Shards {
 
     pub(super) fn places(&self) -> Arc<Places> {
         Arc::clone(&self.places)
+    }
+
+    pub(super) fn figures(&self) -> Arc<NodeFigures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// Shards of each directory.
+    pub(super) fn per_dir(&self) -> usize {
+        self.per_dir
     }
 
     pub(super) fn failures(&self) -> Arc<Failures> {

@@ -4,6 +4,7 @@ mod controller;
 mod crash;
 mod deletion;
 mod groups;
+mod metrics;
 mod node;
 mod produce;
 mod quarantine;

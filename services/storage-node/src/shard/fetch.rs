@@ -38,9 +38,22 @@ impl Shard {
                     self.wake(vec![refused]);
                 }
             }
-            // Whoever asked may be gone.
-            _ => _ = job.answer.send(results),
+            _ => self.answer_fetch(job, results),
         }
+    }
+
+    /// Answers a fetch, and counts what it was given.
+    pub(super) fn answer_fetch(&self, job: FetchJob, results: Vec<FetchPartitionResult>) {
+        for result in &results {
+            let own = self.partitions.get(&result.partition).map(|p| &p.figures.traffic);
+            for traffic in own.into_iter().chain([&self.figures.traffic]) {
+                traffic.fetches.add(1);
+                traffic.bytes_out.add(result.records.len() as u64);
+                traffic.failed_fetches.add(u64::from(!result.error.is_none()));
+            }
+        }
+        // Whoever asked may be gone.
+        _ = job.answer.send(results);
     }
 
     /// Wakes the caller when there is more than it has seen.

@@ -73,6 +73,7 @@ impl Shard {
         round.bytes += FRAME_HEADER_BYTES + settings.name.len();
         let replica = Replica::new(self.me, settings.replica, RecoveredState::default());
         let partition = Partition::new(log, replica);
+        self.figures.add(id, Arc::clone(&partition.figures));
         self.partitions.insert(id, partition);
         self.unmade.remove(&id);
         true
@@ -85,6 +86,7 @@ impl Shard {
         }
         partition.settings = Some(Arc::clone(settings));
         partition.log.set_config(Arc::clone(&settings.log));
+        partition.figures.tell_min_isr(settings.replica.min_insync_replicas as u64);
         let mut effects = Vec::new();
         partition.replica.reconfigure(settings.replica, &mut effects);
         self.obey(id, effects);
@@ -118,6 +120,7 @@ impl Shard {
         for id in ids {
             self.unmade.remove(id);
             if let Some(partition) = self.partitions.remove(id) {
+                self.figures.remove(*id);
                 self.r17_dismiss(partition, round);
                 let waiters = self.parked.partition_changed(*id);
                 self.wake(waiters);

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use ottla_api::storage::LogDirectoryPartition;
-use ottla_partition::Replica;
+use ottla_partition::{Replica, ReplicaRole};
 use ottla_types::TopicPartition;
 
 use super::topic_settings::TopicSettings;
+use crate::figures::PartitionFigures;
 use crate::log::PartitionLog;
 
 /// A partition.
@@ -21,12 +22,27 @@ pub(crate) struct Partition {
     pub(crate) bytes_unseen: usize,
     /// Records appended since a checkpoint last began, where `flush.messages` is larger than 1.
     pub(crate) unflushed_records: i64,
+    /// What scrapes read of it.
+    pub(crate) figures: Arc<PartitionFigures>,
 }
 
 impl Partition {
     /// A partition that the metadata have not named yet.
     pub(crate) fn new(log: PartitionLog, replica: Replica) -> Self {
-        Self { log, replica, settings: None, bytes_unseen: 0, unflushed_records: 0 }
+        let figures = PartitionFigures::new(log.topic());
+        let own =
+            Self { log, replica, settings: None, bytes_unseen: 0, unflushed_records: 0, figures };
+        own.tell();
+        own
+    }
+
+    /// Lets scrapes see where the partition is now.
+    pub(crate) fn tell(&self) {
+        let (log, replica) = (&self.log, &self.replica);
+        let leads = matches!(replica.role(), ReplicaRole::Leader(_));
+        self.figures.tell_offsets(leads, [log.log_start(), log.end(), replica.high_watermark()]);
+        let segments = log.segment_count() as u64;
+        self.figures.tell_size(segments, log.active_bytes(), || log.size_bytes());
     }
 
     pub(crate) fn id(&self) -> TopicPartition {

@@ -42,6 +42,7 @@ impl Shard {
                 let message = "a request may name a partition once".to_owned();
                 Err(refusal(id, ErrorCode::InvalidRequest, Some(message)))
             };
+            self.count_produce(id, placed.is_err());
             match placed {
                 Ok((result, end)) => {
                     waiting.push(Waiting { slot, end });
@@ -148,10 +149,22 @@ impl Shard {
         let partition = self.partitions.get_mut(&id).expect("the batch was appended to it");
         partition.replica.replay(batch, &place, now);
         partition.bytes_unseen += batch.size_bytes;
+        for traffic in [&partition.figures.traffic, &self.figures.traffic] {
+            traffic.records_in.add(u64::from(batch.record_count.unsigned_abs()));
+            traffic.bytes_in.add(batch.size_bytes as u64);
+        }
         round.bytes += batch.size_bytes + FRAME_HEADER_BYTES;
         round.touched.insert(id);
         self.note_unflushed(id, batch.record_count);
         Ok(())
+    }
+
+    fn count_produce(&self, id: TopicPartition, has_failed: bool) {
+        let own = self.partitions.get(&id).map(|partition| &partition.figures.traffic);
+        for traffic in own.into_iter().chain([&self.figures.traffic]) {
+            traffic.produces.add(1);
+            traffic.failed_produces.add(u64::from(has_failed));
+        }
     }
 
     fn unwritable(&mut self, id: TopicPartition, cause: &AppendError) -> ProducePartitionResult {

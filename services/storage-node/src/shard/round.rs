@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use ottla_partition::Effect;
 use ottla_runtime::child_span;
+use ottla_runtime::telemetry::trace_parent_of;
 use ottla_types::{ErrorCode, LeaderEpoch, NodeId, TopicPartition};
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -52,6 +53,7 @@ impl Shard {
         if self.is_failed {
             return Ok(());
         }
+        let (began, is_empty) = (self.seams.clock.monotonic(), round.frames.is_empty());
         let spans: Vec<_> =
             round.traced.iter().map(|(span, _)| child_span!(span, "journal.sync")).collect();
         let committed = loop {
@@ -62,6 +64,11 @@ impl Shard {
             }
         };
         drop(spans);
+        if !is_empty {
+            let trace = round.traced.first().and_then(|(span, _)| trace_parent_of(span));
+            let took = self.seams.clock.monotonic().saturating_sub(began);
+            self.figures.commits.observe(took, trace);
+        }
         round.committed.extend(committed);
         round.bytes = 0;
         Ok(())
@@ -105,6 +112,9 @@ impl Shard {
         partition.replica.written(partition.log.end(), &mut effects);
         partition.replica.durable(partition.log.durable_end(), &mut effects);
         self.obey(id, effects);
+        if let Some(partition) = self.partitions.get(&id) {
+            partition.tell();
+        }
     }
 
     /// Carries out what a replica wants.
@@ -132,8 +142,7 @@ impl Shard {
             match waiter {
                 Waiter::Fetch(job) => {
                     let results = self.read_all(&job);
-                    // Whoever asked may be gone.
-                    _ = job.answer.send(results);
+                    self.answer_fetch(job, results);
                 }
                 Waiter::Caller(waker) => _ = waker.upgrade().map(|waker| waker.notify_one()),
             }
@@ -159,6 +168,7 @@ impl Shard {
         partition.log.fail();
         let mut effects = Vec::new();
         partition.replica.r16_stop(&mut effects);
+        partition.tell();
         self.obey(id, effects);
         let waiters = self.parked.partition_changed(id);
         self.wake(waiters);

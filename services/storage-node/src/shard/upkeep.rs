@@ -119,6 +119,7 @@ impl Shard {
         }
         if now >= self.upkeep.next_retention {
             self.apply_retention(now);
+            self.tell_anew();
             self.upkeep.next_retention = now + self.upkeep.periods.retention;
         }
         if now >= self.upkeep.next_producer_check {
@@ -275,6 +276,14 @@ impl Shard {
                 self.upkeep.remove_later(path, now + delay);
             }
             self.obey(id, effects);
+        }
+    }
+
+    /// What scrapes see of partitions that nobody writes to, and of segments that changed behind their backs.
+    fn tell_anew(&self) {
+        for partition in self.partitions.values() {
+            partition.figures.forget_size();
+            partition.tell();
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ottla_metadata::{Image, codec};
 use ottla_runtime::Seams;
+use ottla_runtime::metrics::LatencyHistogram;
 use ottla_types::NodeId;
 use raft::RawNode;
 use raft::eraftpb::ConfState;
@@ -82,6 +83,7 @@ impl Driver {
             snapshot,
             time: Time { next_tick: now + super::TICK, last_commit_sync: now, next_greeting: now },
             health: Health::default(),
+            log_syncs: LatencyHistogram::default(),
             membership: Membership::default(),
             stopping: None,
         };
@@ -94,6 +96,11 @@ impl Driver {
     /// The snapshots, to check those that peers send.
     pub fn snapshots(&self) -> Arc<Snapshots> {
         self.snapshots.clone()
+    }
+
+    /// How long the log takes to be durable.
+    pub fn log_syncs(&self) -> LatencyHistogram {
+        self.log_syncs.clone()
     }
 
     /// The only voter needs nobody's vote, and does not wait for a time-out.
