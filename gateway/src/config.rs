@@ -21,6 +21,8 @@ pub const DEFAULT_QUEUED_REQUEST_BYTES: usize = 512 << 20;
 pub const DEFAULT_ANSWER_BYTES: usize = 256 << 20;
 /// Default of `fetch.max.bytes`: most bytes that one Fetch is answered with.
 pub const DEFAULT_MAX_FETCH_BYTES: i32 = 55 << 20;
+/// Default of `max.incremental.fetch.session.cache.slots`.
+pub const DEFAULT_FETCH_SESSION_SLOTS: usize = 1_000;
 /// Default of `max.request.partition.size.limit`: most partitions of one DescribeTopicPartitions answer.
 pub const DEFAULT_MAX_PARTITIONS_PER_DESCRIBE: i32 = 2_000;
 
@@ -41,6 +43,8 @@ pub struct GatewayConfig {
     pub delete_topics: bool,
     /// `fetch.max.bytes`.
     pub max_fetch_bytes: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_session_slots: usize,
     /// `max.request.partition.size.limit`.
     pub max_partitions_per_describe: i32,
     /// Defaults of topic configs that the process's own configuration sets.

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::backend::Backends;
 use crate::config::GatewayConfig;
 use crate::connection::{AnswerMemory, MemoryBudget, Slots};
+use crate::fetch_sessions::FetchSessions;
 use crate::handlers::{AddressBook, RefusedCreations};
 use crate::layers::{AllowAll, Stacks};
 use crate::metrics::GatewayMetrics;
@@ -45,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) addresses: AddressBook,
     /// Topics that could not be created automatically.
     pub(crate) refused_creations: RefusedCreations,
+    /// Fetch sessions of its clients.
+    pub(crate) fetch_sessions: FetchSessions,
     /// What is known of the cluster.
     pub(crate) metadata: MetadataFollower,
     stacks: Mutex<Stacks>,
@@ -75,6 +78,7 @@ impl Gateway {
             slots: Slots::new(limits),
             addresses: AddressBook::default(),
             refused_creations: RefusedCreations::default(),
+            fetch_sessions: FetchSessions::new(config.fetch_session_slots, seams.rng.clone()),
             stacks: Mutex::new(stacks),
             config,
             seams,

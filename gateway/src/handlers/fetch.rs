@@ -1,7 +1,7 @@
 //! Fetch: records leave as the storage nodes give them, from memory or from a region of a file.
 //!
-//! Fetch sessions (KIP-227) are not served: every answer says session 0, after which clients send whole requests. Replicas do
-//! not fetch here: replication has a service of its own.
+//! In a fetch session (KIP-227) the request's partitions are those of the session, and the answer has those that changed.
+//! Replicas do not fetch here: replication has a service of its own.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -40,28 +40,33 @@ pub(crate) struct Fetch;
 impl Handle for Fetch {
     type Request = FetchRequest;
 
-    async fn handle(call: Call, request: FetchRequest) -> Answer {
-        if let Some(error) = refused(&call, &request) {
-            return response::refusal(&call, &request, error);
+    async fn handle(call: Call, mut request: FetchRequest) -> Answer {
+        if is_replica(&call, &request) {
+            return response::refusal(&call, &request, ErrorCode::ClusterAuthorizationFailed);
         }
-        let image = call.gateway.image();
+        let (gateway, by_id) = (&call.gateway, call.version >= FIRST_WITH_TOPIC_IDS);
+        let now = gateway.seams.clock.monotonic();
+        let turn = match gateway.fetch_sessions.open(&mut request, by_id, now) {
+            Ok(turn) => turn,
+            Err(error) => return response::refusal(&call, &request, error),
+        };
+        let image = gateway.image();
         let kept = Kept::default();
         let results = run(&call, &image, &request, &kept).await;
-        // The answer is counted before what was reserved for it is given back.
-        response::answer(&call, &image, request, results)
+        match gateway.fetch_sessions.settle(&turn, &request, &results, now) {
+            // The answer is counted before what was reserved for it is given back.
+            Ok(told) => response::answer(&call, &image, request, (results, told)),
+            Err(error) => response::refusal(&call, &request, error),
+        }
     }
 }
 
-/// What is refused as a whole.
-fn refused(call: &Call, request: &FetchRequest) -> Option<ErrorCode> {
+fn is_replica(call: &Call, request: &FetchRequest) -> bool {
     let replica = match call.version {
         FIRST_WITH_REPLICA_STATE.. => request.replica_state.replica_id,
         _ => request.replica_id,
     };
-    if replica > CONSUMER {
-        return Some(ErrorCode::ClusterAuthorizationFailed);
-    }
-    (request.session_id != 0).then_some(ErrorCode::FetchSessionIdNotFound)
+    replica > CONSUMER
 }
 
 async fn run(

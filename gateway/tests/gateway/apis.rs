@@ -249,7 +249,7 @@ async fn wrong_acks_and_missing_records_are_refused() {
 }
 
 #[tokio::test]
-async fn a_replica_and_a_session_are_refused_by_fetch() {
+async fn a_replica_and_a_session_that_is_not_known_are_refused_by_fetch() {
     let cluster = Cluster::start().await;
     let at = cluster.topic("t", 1).await;
     let mut client = cluster.client().await;
@@ -264,7 +264,7 @@ async fn a_replica_and_a_session_are_refused_by_fetch() {
     let code = client.ask(17, &new).await.error_code;
     assert_eq!(code, ErrorCode::ClusterAuthorizationFailed.code());
     let mut session = fetch(17, at, 0, 0);
-    session.session_id = 5;
+    (session.session_id, session.session_epoch) = (5, 1);
     let code = client.ask(17, &session).await.error_code;
     assert_eq!(code, ErrorCode::FetchSessionIdNotFound.code());
 }

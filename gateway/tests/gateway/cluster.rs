@@ -120,6 +120,7 @@ pub(crate) fn config(limits: ConnectionLimits) -> GatewayConfig {
         auto_create_topics: true,
         delete_topics: true,
         max_fetch_bytes: 55 << 20,
+        fetch_session_slots: 4,
         max_partitions_per_describe: 2_000,
         topic_defaults: Default::default(),
         offsets_topic: OffsetsTopic { partitions: 4, replication_factor: 1, ..Default::default() },

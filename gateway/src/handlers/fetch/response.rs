@@ -15,6 +15,7 @@ use ottla_metadata::addresses::NodeAddress;
 use ottla_types::{ErrorCode, NodeId, Offset, ProducerId};
 
 use crate::answer::{Answer, Frame, Region};
+use crate::fetch_sessions::Told;
 use crate::handlers::nodes::new_leaders;
 use crate::request::Call;
 
@@ -47,27 +48,37 @@ fn refused(partition_index: i32, error: ErrorCode) -> FetchedPartition {
     FetchedPartition { head, records: Vec::new() }
 }
 
-/// The answer with these results, in the order of the request.
+/// The answer with those of the results, which are in the order of the request, that the session tells.
 pub(super) fn answer(
     call: &Call,
     image: &Image,
     request: FetchRequest,
-    results: Vec<FetchPartitionResult>,
+    (results, told): (Vec<FetchPartitionResult>, Told),
 ) -> Answer {
     let node_endpoints = endpoints(call, image, &results);
-    let mut results = results.into_iter();
+    let mut results = results.into_iter().enumerate();
     let mut regions = Vec::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for (asked, mut result) in topic.partitions.iter().zip(&mut results) {
+        let mut partitions = match told.chosen {
+            None => Vec::with_capacity(topic.partitions.len()),
+            // Most of them have nothing new.
+            Some(_) => Vec::new(),
+        };
+        for (asked, (place, mut result)) in topic.partitions.iter().zip(&mut results) {
+            if !told.tells(place) {
+                continue;
+            }
             let records = std::mem::replace(&mut result.records, FetchedRecords::empty());
             let head = head(call, asked.partition, result);
             partitions.push(FetchedPartition { head, records: chunks(records, &mut regions) });
         }
-        topics.push(FetchedTopic { topic: topic.topic, topic_id: topic.topic_id, partitions });
+        if told.chosen.is_none() || !partitions.is_empty() {
+            topics.push(FetchedTopic { topic: topic.topic, topic_id: topic.topic_id, partitions });
+        }
     }
-    let response = Fetched { topics, node_endpoints, ..Default::default() };
+    let session_id = told.session_id;
+    let response = Fetched { session_id, topics, node_endpoints, ..Default::default() };
     match call.answer_with(|writer| response.encode(writer, call.version)) {
         Answer::Send(frame) => Answer::Send(Frame { regions, ..frame }),
         other => other,

@@ -39,6 +39,7 @@ pub(super) fn config(config: &ServerConfig) -> Result<GatewayConfig, ConfigError
         auto_create_topics: config.topics.is_auto_created,
         delete_topics: config.topics.is_deletion_allowed,
         max_fetch_bytes: network.fetch_max_bytes,
+        fetch_session_slots: network.fetch_session_slots,
         max_partitions_per_describe: network.max_request_partitions,
         offsets_topic: OffsetsTopic {
             partitions: config.groups.offsets_topic_partitions,

@@ -28,6 +28,8 @@ pub struct NetworkConfig {
     pub max_idle: Option<Duration>,
     /// The most that one fetch answers (`fetch.max.bytes`).
     pub fetch_max_bytes: i32,
+    /// Fetch sessions of one gateway (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_session_slots: usize,
     /// Partitions in one request of DescribeTopicPartitions (`max.request.partition.size.limit`).
     pub max_request_partitions: i32,
 }
@@ -43,6 +45,7 @@ impl NetworkConfig {
             max_connections_per_ip: settings.required("max.connections.per.ip"),
             max_idle: millis(settings, "connections.max.idle.ms"),
             fetch_max_bytes: settings.required("fetch.max.bytes"),
+            fetch_session_slots: settings.required("max.incremental.fetch.session.cache.slots"),
             max_request_partitions: settings.required("max.request.partition.size.limit"),
         }
     }
