@@ -3,16 +3,19 @@
 //! Invariant: a handler keeps nothing between requests. Deliberately knows no socket and no storage: it asks the roles through
 //! their traits.
 
+mod alter_replica_log_dirs;
 mod api_versions;
 mod coordinators;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
@@ -27,6 +30,7 @@ mod nodes;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod offsets_topic;
 mod produce;
 mod readiness;
@@ -39,15 +43,18 @@ use std::time::Duration;
 
 use ottla_metadata::topic_config::{ConfigSource, Kind};
 
+pub(crate) use alter_replica_log_dirs::AlterReplicaLogDirs;
 pub(crate) use api_versions::{ApiVersions, unsupported_api_versions};
 pub(crate) use create_partitions::CreatePartitions;
 pub(crate) use create_topics::CreateTopics;
 pub(crate) use delete_groups::DeleteGroups;
+pub(crate) use delete_records::DeleteRecords;
 pub(crate) use delete_topics::DeleteTopics;
 pub(crate) use describe_cluster::DescribeCluster;
 pub(crate) use describe_configs::DescribeConfigs;
 pub(crate) use describe_groups::DescribeGroups;
 pub(crate) use describe_log_dirs::DescribeLogDirs;
+pub(crate) use describe_producers::DescribeProducers;
 pub(crate) use describe_topic_partitions::DescribeTopicPartitions;
 pub(crate) use fetch::Fetch;
 pub(crate) use find_coordinator::FindCoordinator;
@@ -62,6 +69,7 @@ pub(crate) use nodes::AddressBook;
 pub(crate) use offset_commit::OffsetCommit;
 pub(crate) use offset_delete::OffsetDelete;
 pub(crate) use offset_fetch::OffsetFetch;
+pub(crate) use offset_for_leader_epoch::OffsetForLeaderEpoch;
 pub(crate) use produce::{Produce, producers};
 pub(crate) use refused_creations::RefusedCreations;
 pub(crate) use sync_group::SyncGroup;

@@ -200,6 +200,54 @@ impl Storage for FakeStorage {
         Ok(ListOffsetsResponse { partitions: partitions.collect() })
     }
 
+    async fn delete_records(
+        &self,
+        _: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError> {
+        self.count("delete_records");
+        let one = |asked: DeleteRecordsPartition| {
+            let end = self.end(asked.partition);
+            let before = if asked.before == Offset::NONE { end } else { asked.before };
+            let low = if before > end { Err(ErrorCode::OffsetOutOfRange) } else { Ok(before) };
+            DeleteRecordsResult::of(asked.partition, low)
+        };
+        Ok(DeleteRecordsResponse { partitions: request.partitions.into_iter().map(one).collect() })
+    }
+
+    async fn epoch_ends(
+        &self,
+        _: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError> {
+        self.count("epoch_ends");
+        let one = |asked: EpochEndPartition| {
+            let end = (asked.leader_epoch, self.end(asked.partition));
+            let is_known = asked.current_leader_epoch < LeaderEpoch(100);
+            let end = if is_known { Ok(end) } else { Err(ErrorCode::UnknownLeaderEpoch) };
+            EpochEndResult::of(asked.partition, end)
+        };
+        Ok(EpochEndResponse { partitions: request.partitions.into_iter().map(one).collect() })
+    }
+
+    async fn describe_producers(
+        &self,
+        _: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError> {
+        self.count("describe_producers");
+        let producer = ProducerState {
+            id: ProducerId(77),
+            epoch: ProducerEpoch(3),
+            last_sequence: Sequence(9),
+            last_timestamp: TimestampMs(1_000),
+            transaction_start: Offset::NONE,
+        };
+        let one = |asked| DescribeProducersResult::of(asked, Ok(vec![producer]));
+        let partitions = request.partitions.into_iter().map(one).collect();
+        Ok(DescribeProducersResponse { partitions })
+    }
+
     async fn describe_log_dirs(
         &self,
         _: RequestContext,
@@ -224,7 +272,8 @@ impl Storage for FakeStorage {
             usable_bytes: 1 << 39,
             partitions: partitions.collect(),
         };
-        Ok(DescribeLogDirsResponse { directories: vec![directory] })
+        let other = LogDirectory { path: "/other".into(), partitions: vec![], ..directory.clone() };
+        Ok(DescribeLogDirsResponse { directories: vec![directory, other] })
     }
 
     async fn init_producer_id(

@@ -5,7 +5,9 @@
 mod client;
 mod convert;
 mod coordinate;
+mod directories;
 mod node_config;
+mod replicas;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,8 +18,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ottla_runtime::seams::DiskFile;
 use ottla_types::{
-    DirectoryId, ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId,
-    TimestampMs, TopicId, TopicPartition,
+    ErrorCode, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs,
+    TopicId, TopicPartition,
 };
 
 use crate::context::{CallError, RequestContext};
@@ -27,7 +29,15 @@ pub use client::{
     RECONNECT_PAUSE_FIRST, RECONNECT_PAUSE_MOST, RemoteStorage,
 };
 pub use coordinate::{CoordinateRequest, CoordinateResponse};
+pub use directories::{
+    DescribeLogDirsRequest, DescribeLogDirsResponse, LogDirectory, LogDirectoryPartition,
+};
 pub use node_config::NodeConfig;
+pub use replicas::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsResult,
+    DescribeProducersRequest, DescribeProducersResponse, DescribeProducersResult,
+    EpochEndPartition, EpochEndRequest, EpochEndResponse, EpochEndResult, ProducerState,
+};
 pub use server::{MAX_READY_BYTES, MAX_RUNNING_BYTES, MAX_RUNNING_REQUESTS, StorageServer};
 
 /// The one method of the storage service.
@@ -63,6 +73,27 @@ pub trait Storage: Send + Sync + 'static {
         context: RequestContext,
         request: ListOffsetsRequest,
     ) -> Result<ListOffsetsResponse, CallError>;
+
+    /// Deletes the records before an offset, durably (DeleteRecords).
+    async fn delete_records(
+        &self,
+        context: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError>;
+
+    /// Where leader epochs end (OffsetForLeaderEpoch).
+    async fn epoch_ends(
+        &self,
+        context: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError>;
+
+    /// Producers that partitions remember (DescribeProducers).
+    async fn describe_producers(
+        &self,
+        context: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError>;
 
     /// The node's log directories and what is in them.
     async fn describe_log_dirs(
@@ -327,48 +358,6 @@ pub struct ListOffsetsPartitionResult {
     pub offset: Offset,
     /// The epoch of the record at the offset, else -1.
     pub leader_epoch: LeaderEpoch,
-}
-
-/// Which partitions to describe; `None`: all.
-#[derive(Clone, Debug)]
-pub struct DescribeLogDirsRequest {
-    /// Partitions wanted.
-    pub partitions: Option<Vec<TopicPartition>>,
-}
-
-/// The node's directories.
-#[derive(Clone, Debug)]
-pub struct DescribeLogDirsResponse {
-    /// One a directory.
-    pub directories: Vec<LogDirectory>,
-}
-
-/// One log directory.
-#[derive(Clone, Debug)]
-pub struct LogDirectory {
-    /// `None`, or KAFKA_STORAGE_ERROR when the directory failed.
-    pub error: ErrorCode,
-    /// Absolute path.
-    pub path: String,
-    /// Its id.
-    pub id: DirectoryId,
-    /// Size of its file system in bytes, -1 unknown.
-    pub total_bytes: i64,
-    /// Free bytes of its file system, -1 unknown.
-    pub usable_bytes: i64,
-    /// Partitions in it.
-    pub partitions: Vec<LogDirectoryPartition>,
-}
-
-/// One partition of a log directory.
-#[derive(Clone, Copy, Debug)]
-pub struct LogDirectoryPartition {
-    /// Which.
-    pub partition: TopicPartition,
-    /// Bytes of its segments.
-    pub size_bytes: i64,
-    /// How far it is behind the high watermark.
-    pub offset_lag: i64,
 }
 
 /// InitProducerId.

@@ -7,6 +7,7 @@ mod describe;
 mod fetch;
 mod places;
 mod produce;
+mod replicas;
 mod traced;
 
 use std::future::Future;
@@ -17,9 +18,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 use ottla_api::storage::{
-    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, IsolationLevel,
-    ListOffsetsRequest, ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
+    CoordinateRequest, CoordinateResponse, DeleteRecordsRequest, DeleteRecordsResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
+    DescribeProducersResponse, EpochEndRequest, EpochEndResponse, FetchRequest, FetchResponse,
+    InitProducerIdRequest, InitProducerIdResponse, IsolationLevel, ListOffsetsRequest,
+    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, MetadataFollower, RequestContext, Storage};
 use ottla_coordinator::OFFSETS_TOPIC;
@@ -32,6 +35,7 @@ use tracing::Span;
 
 use crate::cluster::producer_ids::ProducerIds;
 use crate::coordinator::Coordinators;
+use crate::recompression::Recompression;
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{Message, OffsetsJob};
@@ -59,6 +63,7 @@ pub(crate) struct LocalParts {
     pub(crate) failures: Arc<Failures>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) coordinators: Arc<Coordinators>,
+    pub(crate) recompression: Arc<Recompression>,
     pub(crate) node_configs: Vec<NodeConfig>,
 }
 
@@ -186,6 +191,33 @@ impl Storage for LocalStorage {
     ) -> Result<ListOffsetsResponse, CallError> {
         self.check_running()?;
         self.within(context.timeout, self.do_list_offsets(request)).await
+    }
+
+    async fn delete_records(
+        &self,
+        context: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError> {
+        self.check_running()?;
+        self.within(context.timeout, self.do_delete_records(request)).await
+    }
+
+    async fn epoch_ends(
+        &self,
+        context: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError> {
+        self.check_running()?;
+        self.within(context.timeout, self.do_epoch_ends(request)).await
+    }
+
+    async fn describe_producers(
+        &self,
+        context: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError> {
+        self.check_running()?;
+        self.within(context.timeout, self.do_describe_producers(request)).await
     }
 
     async fn describe_log_dirs(

@@ -14,7 +14,8 @@
 //!    partitions, [`Checkpoint::run`] on any thread (syncs segments), [`RecoveryPoints::advance`], and back on the
 //!    shard [`PartitionLog::end_checkpoint`] and [`Journal::free`]. If the journal is full before that, `commit` says
 //!    so, and the shard does this before it goes on.
-//! 4. From time to time: [`PartitionLog::apply_retention`]; the caller removes the renamed files after
+//! 4. To delete records: [`PartitionLog::plan_log_start`], then [`RecoveryPoints::raise_log_starts`] on any thread, and back on the
+//!    shard [`PartitionLog::raise_log_start`]. From time to time: [`PartitionLog::apply_retention`]; the caller removes the renamed files after
 //!    `file.delete.delay.ms`.
 //! 5. At a clean stop: [`PartitionLog::begin_final_checkpoint`] of every log that wants one, run and written as above, then
 //!    [`write_clean_marker`] last (R10).
@@ -75,7 +76,7 @@ pub use recovery::{
     RecoveredLogDir, recover_log_dir,
 };
 pub use recovery_points::{RecoveryPoints, RecoveryPointsError};
-pub use retention::{RetentionError, remove_renamed};
+pub use retention::{RaisedStart, RetentionError, remove_renamed};
 pub use round::{Committed, Round, RoundError};
 pub use scan::Damage;
 pub use timestamp::{

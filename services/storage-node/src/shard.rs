@@ -13,6 +13,7 @@ mod parked;
 mod partition;
 mod produce;
 pub(crate) mod produces;
+pub(crate) mod replicas;
 mod round;
 pub(crate) mod topic_settings;
 pub(crate) mod upkeep;
@@ -250,6 +251,10 @@ impl Shard {
                 Message::Fetch(job) => self.fetch(job),
                 Message::Watch(job) => self.watch(job),
                 Message::ListOffsets(job) => self.list_offsets(job),
+                Message::EpochEnds(job) => self.epoch_ends(job),
+                Message::DescribeProducers(job) => self.describe_producers(job),
+                Message::PlanStarts(job) => self.plan_starts(job),
+                Message::RaiseStarts(job) => self.raise_starts(job),
                 Message::Describe(answer) => _ = answer.send(self.describe()),
                 Message::Assign(jobs, done) => self.assign(jobs, done, round).await,
                 Message::Remove(ids, done) => self.remove(&ids, done, round),

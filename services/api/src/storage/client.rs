@@ -21,10 +21,11 @@ use tracing::Span;
 use crate::context::{CallError, RequestContext};
 use crate::storage::convert::node_configs_from_wire;
 use crate::storage::{
-    Acks, CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
-    ListOffsetsResponse, MAX_FETCH_BYTES, NodeConfig, ProducePartitionResult, ProduceRequest,
-    ProduceResponse, Storage,
+    Acks, CoordinateRequest, CoordinateResponse, DeleteRecordsRequest, DeleteRecordsResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
+    DescribeProducersResponse, EpochEndRequest, EpochEndResponse, FetchRequest, FetchResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
+    MAX_FETCH_BYTES, NodeConfig, ProducePartitionResult, ProduceRequest, ProduceResponse, Storage,
 };
 use link::Link;
 use table::Cost;
@@ -99,6 +100,45 @@ impl Storage for RemoteStorage {
         let request = Request::ListOffsets(request.into());
         match self.control.call(&context, request, Cost::request(0)).await? {
             Response::ListOffsets(response) => Ok(response.try_into()?),
+            _ => Err(not_an_answer()),
+        }
+    }
+
+    async fn delete_records(
+        &self,
+        context: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError> {
+        let context = below(context, |context| client_span!(context, "storage.delete_records"));
+        let request = Request::DeleteRecords(request.into());
+        match self.control.call(&context, request, Cost::request(0)).await? {
+            Response::DeleteRecords(response) => Ok(response.try_into()?),
+            _ => Err(not_an_answer()),
+        }
+    }
+
+    async fn epoch_ends(
+        &self,
+        context: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError> {
+        let context = below(context, |context| client_span!(context, "storage.epoch_ends"));
+        let request = Request::OffsetForLeaderEpoch(request.into());
+        match self.control.call(&context, request, Cost::request(0)).await? {
+            Response::OffsetForLeaderEpoch(response) => Ok(response.try_into()?),
+            _ => Err(not_an_answer()),
+        }
+    }
+
+    async fn describe_producers(
+        &self,
+        context: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError> {
+        let context = below(context, |context| client_span!(context, "storage.describe_producers"));
+        let request = Request::DescribeProducers(request.into());
+        match self.control.call(&context, request, Cost::request(0)).await? {
+            Response::DescribeProducers(response) => Ok(response.try_into()?),
             _ => Err(not_an_answer()),
         }
     }

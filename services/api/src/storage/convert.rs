@@ -8,6 +8,7 @@ mod fetch;
 mod node_configs;
 mod offsets;
 mod produce;
+mod replicas;
 #[cfg(test)]
 mod tests;
 

@@ -29,6 +29,11 @@ impl OpenTransactions {
         self.first_offsets.contains_key(&producer)
     }
 
+    /// Offset of the first record of this producer's open transaction.
+    pub fn first_offset(&self, producer: ProducerId) -> Option<Offset> {
+        self.first_offsets.get(&producer).copied()
+    }
+
     /// The log was cut to end at `end`: transactions that began there or later are gone (R8).
     pub fn truncate_from_end(&mut self, end: Offset) {
         self.first_offsets.retain(|_, first| *first < end);

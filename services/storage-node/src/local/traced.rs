@@ -4,9 +4,11 @@
 
 use async_trait::async_trait;
 use ottla_api::storage::{
-    CoordinateRequest, CoordinateResponse, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest,
-    ListOffsetsResponse, NodeConfig, ProduceRequest, ProduceResponse,
+    CoordinateRequest, CoordinateResponse, DeleteRecordsRequest, DeleteRecordsResponse,
+    DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeProducersRequest,
+    DescribeProducersResponse, EpochEndRequest, EpochEndResponse, FetchRequest, FetchResponse,
+    InitProducerIdRequest, InitProducerIdResponse, ListOffsetsRequest, ListOffsetsResponse,
+    NodeConfig, ProduceRequest, ProduceResponse,
 };
 use ottla_api::{CallError, RequestContext, Storage};
 use ottla_runtime::child_span;
@@ -47,6 +49,30 @@ impl Storage for TracedStorage {
         request: ListOffsetsRequest,
     ) -> Result<ListOffsetsResponse, CallError> {
         self.0.list_offsets(within(context, "ListOffsets"), request).await
+    }
+
+    async fn delete_records(
+        &self,
+        context: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError> {
+        self.0.delete_records(within(context, "DeleteRecords"), request).await
+    }
+
+    async fn epoch_ends(
+        &self,
+        context: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError> {
+        self.0.epoch_ends(within(context, "OffsetForLeaderEpoch"), request).await
+    }
+
+    async fn describe_producers(
+        &self,
+        context: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError> {
+        self.0.describe_producers(within(context, "DescribeProducers"), request).await
     }
 
     async fn describe_log_dirs(

@@ -32,7 +32,7 @@ pub struct Checkpoint {
     dir: PathBuf,
     pub(super) end: Offset,
     pub(super) log_start: Offset,
-    generation: u32,
+    pub(super) generation: u32,
     files: Vec<PathBuf>,
     has_unsynced_names: bool,
     /// New content of `leader-epoch-checkpoint`.

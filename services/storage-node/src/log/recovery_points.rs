@@ -3,7 +3,7 @@
 //! Invariant: a point is written only after everything below it was synced. What a deleted partition left is never taken
 //! for the next one of its name. Both files are written as a whole; all shards of the directory share them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use ottla_types::{Offset, PartitionIndex, TopicPartition};
 
 use super::checkpoint::Checkpoint;
 use super::names::parse_partition_dir_name;
-use super::partition_log::PartitionLog;
+use super::retention::RaisedStart;
 use super::text_file;
 
 const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
@@ -60,6 +60,27 @@ struct Entries {
     has_forgotten: bool,
     /// Partitions that were forgotten lately; checkpoints of them may still be under way.
     gone: BTreeSet<TopicPartition>,
+    /// Starts that were raised, and the log's generation then; until a checkpoint knows of them.
+    raised: BTreeMap<TopicPartition, (u32, Offset)>,
+}
+
+impl Entries {
+    /// The log's start as of a checkpoint. One that began before the start was raised knows an older one; one that began after
+    /// the log was cut knows better.
+    fn start_after(&mut self, checkpoint: &Checkpoint) -> Offset {
+        let (id, start) = (checkpoint.partition, checkpoint.log_start);
+        match self.raised.get(&id) {
+            Some(&(generation, raised))
+                if generation == checkpoint.generation && raised > start =>
+            {
+                raised
+            }
+            _ => {
+                self.raised.remove(&id);
+                start
+            }
+        }
+    }
 }
 
 impl RecoveryPoints {
@@ -104,27 +125,34 @@ impl RecoveryPoints {
                 continue;
             }
             let key = (checkpoint.topic.to_string(), checkpoint.partition.partition);
-            entries.starts_changed |= entries.starts.insert(key.clone(), checkpoint.log_start)
-                != Some(checkpoint.log_start);
+            let start = entries.start_after(checkpoint);
+            entries.starts_changed |= entries.starts.insert(key.clone(), start) != Some(start);
             entries.points.insert(key, checkpoint.end);
         }
         self.write(&mut entries)
     }
 
-    /// Notes log starts that were raised (DeleteRecords, retention), durably.
+    /// Notes log starts that are about to be raised (DeleteRecords), durably. Never back.
     ///
     /// # Errors
-    /// `Io`.
-    pub fn write_log_starts<'a>(
-        &self,
-        logs: impl IntoIterator<Item = &'a PartitionLog>,
-    ) -> Result<(), RecoveryPointsError> {
+    /// `Io`: the starts may or may not be on disk.
+    pub fn raise_log_starts(&self, starts: &[RaisedStart]) -> Result<(), RecoveryPointsError> {
         let mut entries = self.locked();
-        for log in logs {
-            entries.starts.insert((log.topic().to_owned(), log.id().partition), log.log_start());
+        for start in starts {
+            if entries.gone.contains(&start.partition) {
+                continue;
+            }
+            // Others may raise it at the same time; after a cut only what is raised now counts.
+            let raised =
+                entries.raised.entry(start.partition).or_insert((start.generation, start.to));
+            let is_later = raised.0 == start.generation && raised.1 > start.to;
+            *raised = (start.generation, if is_later { raised.1 } else { start.to });
+            let to = raised.1;
+            let key = (start.topic.to_string(), start.partition.partition);
+            entries.starts.insert(key, to);
         }
         entries.starts_changed = true;
-        self.write(&mut entries)
+        self.write_starts(&mut entries)
     }
 
     /// Forgets a deleted partition, for good: a checkpoint of it that still runs says nothing any more.
@@ -133,6 +161,7 @@ impl RecoveryPoints {
         let key = (topic.to_owned(), partition.partition);
         let had_point = entries.points.remove(&key).is_some();
         let had_start = entries.starts.remove(&key).is_some();
+        entries.raised.remove(&partition);
         entries.starts_changed |= had_start;
         entries.has_forgotten |= had_point || had_start;
         if entries.gone.len() >= MAX_GONE {
@@ -173,18 +202,24 @@ impl RecoveryPoints {
 
     /// Both files, and the names in their folder.
     fn write(&self, entries: &mut Entries) -> Result<(), RecoveryPointsError> {
-        let replace = |name: &str, content: &OffsetCheckpoint| {
-            let path = self.log_dir.join(name);
-            text_file::replace(&*self.disk, &path, write_offsets(content).as_bytes())
-                .map_err(|source| RecoveryPointsError::Io { path, source })
-        };
         if entries.starts_changed {
-            replace(LOG_STARTS, &entries.starts)?;
-            entries.starts_changed = false;
+            self.write_starts(entries)?;
         }
-        replace(RECOVERY_POINTS, &entries.points)?;
+        self.replace(RECOVERY_POINTS, &entries.points)?;
         entries.has_forgotten = false;
         Ok(())
+    }
+
+    fn write_starts(&self, entries: &mut Entries) -> Result<(), RecoveryPointsError> {
+        self.replace(LOG_STARTS, &entries.starts)?;
+        entries.starts_changed = false;
+        Ok(())
+    }
+
+    fn replace(&self, name: &str, content: &OffsetCheckpoint) -> Result<(), RecoveryPointsError> {
+        let path = self.log_dir.join(name);
+        text_file::replace(&*self.disk, &path, write_offsets(content).as_bytes())
+            .map_err(|source| RecoveryPointsError::Io { path, source })
     }
 
     fn locked(&self) -> MutexGuard<'_, Entries> {

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ottla_runtime::seams::Disk;
-use ottla_types::{Offset, TimestampMs};
+use ottla_types::{Offset, TimestampMs, TopicPartition};
 
 use super::append::AppendError;
 use super::files::Files;
@@ -43,7 +43,30 @@ impl From<LookupError> for RetentionError {
     }
 }
 
+/// A first offset that a log is about to get: to be written before the log shows it.
+#[derive(Clone, Debug)]
+pub struct RaisedStart {
+    pub(super) partition: TopicPartition,
+    pub(super) topic: Box<str>,
+    pub(super) to: Offset,
+    /// The log's, when this was planned.
+    pub(super) generation: u32,
+}
+
+impl RaisedStart {
+    /// The first offset that will be left.
+    pub fn to(&self) -> Offset {
+        self.to
+    }
+}
+
 impl PartitionLog {
+    /// Says what is to be written before the first offset is raised to this.
+    pub fn plan_log_start(&self, to: Offset) -> RaisedStart {
+        let (partition, generation) = (self.id, self.generation);
+        RaisedStart { partition, topic: self.topic().into(), to, generation }
+    }
+
     /// Raises the first offset that can be read (DeleteRecords). Never beyond `upper`, never back.
     pub fn raise_log_start(&mut self, to: Offset, upper: Offset) {
         let to = to.min(upper).min(self.end);

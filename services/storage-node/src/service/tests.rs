@@ -1,5 +1,6 @@
 //! The node as a whole, on a simulated disk, with a controller in memory.
 
+mod compression;
 mod controller;
 mod crash;
 mod deletion;
@@ -9,5 +10,6 @@ mod node;
 mod produce;
 mod quarantine;
 mod read;
+mod replicas;
 mod startup;
 mod tracing;

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_api::storage::{
-    FetchPartition, FetchPartitionResult, ListOffsetsPartition, ListOffsetsPartitionResult,
-    LogDirectoryPartition, ProducePartitionResult,
+    DeleteRecordsPartition, EpochEndPartition, FetchPartition, FetchPartitionResult,
+    ListOffsetsPartition, ListOffsetsPartitionResult, LogDirectoryPartition,
+    ProducePartitionResult, ProducerState,
 };
 use ottla_log_format::BatchHeader;
 use ottla_partition::Assignment;
-use ottla_types::{Offset, TopicPartition};
+use ottla_types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use tokio::sync::{Notify, oneshot};
 use tracing::Span;
 
 use super::topic_settings::TopicSettings;
+use crate::log::{RaisedStart, RecoveryPoints};
 
 /// One message to a shard.
 pub(crate) enum Message {
@@ -25,6 +27,13 @@ pub(crate) enum Message {
     /// Wake the caller when one of these partitions has more than it has seen.
     Watch(WatchJob),
     ListOffsets(OffsetsJob),
+    /// Where leader epochs end.
+    EpochEnds(AskJob<EpochEndPartition, (LeaderEpoch, Offset)>),
+    DescribeProducers(AskJob<TopicPartition, Vec<ProducerState>>),
+    /// What DeleteRecords has to write before the first offsets may move. Changes nothing.
+    PlanStarts(AskJob<DeleteRecordsPartition, PlannedStart>),
+    /// First offsets that are durable; answered with those that hold from now on.
+    RaiseStarts(AskJob<(TopicPartition, Offset), Offset>),
     Describe(oneshot::Sender<Vec<LogDirectoryPartition>>),
     /// Partitions as the newest image has them; answered when all are acted on.
     Assign(Vec<AssignJob>, oneshot::Sender<()>),
@@ -80,6 +89,20 @@ pub(crate) struct OffsetsJob {
     pub(crate) parts: Vec<ListOffsetsPartition>,
     pub(crate) committed_only: bool,
     pub(crate) answer: oneshot::Sender<Vec<ListOffsetsPartitionResult>>,
+}
+
+/// A question about each of some partitions of one shard; answers in their order.
+pub(crate) struct AskJob<Q, A> {
+    pub(crate) parts: Vec<Q>,
+    pub(crate) answer: oneshot::Sender<Vec<Result<A, ErrorCode>>>,
+}
+
+/// A first offset that may be raised, and where that is to be written.
+pub(crate) struct PlannedStart {
+    pub(crate) start: RaisedStart,
+    /// False: the log begins there already, or later.
+    pub(crate) is_raise: bool,
+    pub(crate) points: Arc<RecoveryPoints>,
 }
 
 /// One partition as the image has it.

@@ -289,6 +289,9 @@ fn partitions(request: &Request) -> usize {
         Request::Produce(produce) => produce.partitions.len(),
         Request::Fetch(fetch) => fetch.partitions.len(),
         Request::ListOffsets(list) => list.partitions.len(),
+        Request::DeleteRecords(delete) => delete.partitions.len(),
+        Request::OffsetForLeaderEpoch(ends) => ends.partitions.len(),
+        Request::DescribeProducers(describe) => describe.partitions.len(),
         Request::DescribeLogDirs(describe) => {
             describe.partitions.as_ref().map_or(0, |wanted| wanted.partitions.len())
         }

@@ -64,6 +64,9 @@ fn open(frame: ExchangeRequest) -> Result<(RequestContext, Request), CallError> 
         Request::InitProducerId(_) => "InitProducerId",
         Request::DescribeNodeConfigs(_) => "DescribeNodeConfigs",
         Request::Coordinate(_) => "Coordinate",
+        Request::DeleteRecords(_) => "DeleteRecords",
+        Request::OffsetForLeaderEpoch(_) => "OffsetForLeaderEpoch",
+        Request::DescribeProducers(_) => "DescribeProducers",
     };
     let (mut context, parent) =
         context_from_wire(required(frame.context, "the context is missing")?);
@@ -103,6 +106,18 @@ async fn call(
         }
         Request::Coordinate(coordinate) => {
             Response::Coordinate(storage.coordinate(context, coordinate.try_into()?).await?.into())
+        }
+        Request::DeleteRecords(delete) => {
+            let deleted = storage.delete_records(context, delete.try_into()?).await?;
+            Response::DeleteRecords(deleted.into())
+        }
+        Request::OffsetForLeaderEpoch(ends) => {
+            let ends = storage.epoch_ends(context, ends.try_into()?).await?;
+            Response::OffsetForLeaderEpoch(ends.into())
+        }
+        Request::DescribeProducers(describe) => {
+            let described = storage.describe_producers(context, describe.try_into()?).await?;
+            Response::DescribeProducers(described.into())
         }
     };
     Ok((response, None))

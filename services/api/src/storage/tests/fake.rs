@@ -119,6 +119,38 @@ impl Storage for Fake {
         Ok(ListOffsetsResponse { partitions: Vec::new() })
     }
 
+    async fn delete_records(
+        &self,
+        _: RequestContext,
+        request: DeleteRecordsRequest,
+    ) -> Result<DeleteRecordsResponse, CallError> {
+        let one = |asked: DeleteRecordsPartition| {
+            DeleteRecordsResult::of(asked.partition, Ok(asked.before))
+        };
+        Ok(DeleteRecordsResponse { partitions: request.partitions.into_iter().map(one).collect() })
+    }
+
+    async fn epoch_ends(
+        &self,
+        _: RequestContext,
+        request: EpochEndRequest,
+    ) -> Result<EpochEndResponse, CallError> {
+        let one = |asked: EpochEndPartition| {
+            EpochEndResult::of(asked.partition, Ok((asked.leader_epoch, Offset(7))))
+        };
+        Ok(EpochEndResponse { partitions: request.partitions.into_iter().map(one).collect() })
+    }
+
+    async fn describe_producers(
+        &self,
+        _: RequestContext,
+        request: DescribeProducersRequest,
+    ) -> Result<DescribeProducersResponse, CallError> {
+        let one = |asked| DescribeProducersResult::of(asked, Ok(Vec::new()));
+        let partitions = request.partitions.into_iter().map(one).collect();
+        Ok(DescribeProducersResponse { partitions })
+    }
+
     async fn describe_log_dirs(
         &self,
         _: RequestContext,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: asking changes nothing.
 
-use ottla_types::{LeaderEpoch, NodeId, Offset};
+use ottla_types::{LeaderEpoch, NodeId, Offset, ProducerId};
 
 use super::{Durability, Replica, ReplicaConfig, ReplicaRole};
 use crate::fetch::{FetchRefusal, Readable, r13_check_epoch};
@@ -125,5 +125,32 @@ impl Replica {
         }
         let end = if committed_only { self.last_stable_offset() } else { self.high_watermark };
         Ok((end, leader.epoch))
+    }
+
+    /// KIP-320. The largest epoch that is not above `asked`, and the offset behind its last record; `NONE` and -1 if this log
+    /// knows none.
+    pub fn epoch_end(
+        &self,
+        current_leader_epoch: LeaderEpoch,
+        asked: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), FetchRefusal> {
+        self.leader(current_leader_epoch)?;
+        let known = self.epochs.end_offset_for(asked, self.end).filter(|_| asked.0 >= 0);
+        Ok(known.unwrap_or((LeaderEpoch::NONE, Offset::NONE)))
+    }
+
+    /// DeleteRecords: the first offset that stays if all before `before` go; -1 stands for the high watermark. Changes nothing.
+    pub fn decide_delete(&self, before: Offset) -> Result<Offset, FetchRefusal> {
+        self.leader(LeaderEpoch::NONE)?;
+        let to = if before == Offset::NONE { self.high_watermark } else { before };
+        if to.0 < 0 || to > self.high_watermark {
+            return Err(FetchRefusal::OffsetOutOfRange);
+        }
+        Ok(to.max(self.start))
+    }
+
+    /// Offset of the first record of a producer's open transaction.
+    pub fn transaction_start(&self, producer: ProducerId) -> Option<Offset> {
+        self.open_transactions.first_offset(producer)
     }
 }

@@ -292,3 +292,34 @@ fn a_follower_that_lags_too_long_is_proposed_to_leave_the_isr() {
     replica.r15_assign(committed, NOW, &mut effects);
     assert_eq!(replica.high_watermark(), Offset(3));
 }
+
+#[test]
+fn records_are_deleted_up_to_the_watermark_and_never_back() {
+    let mut replica = leader_with(config(), &[1, 2]);
+    append(&mut replica, &batch(10));
+    replica.durable(Offset(10), &mut Vec::new());
+    replica.follower_progress(report(5, 6), NOW, &mut Vec::new()).unwrap();
+    assert_eq!(replica.decide_delete(Offset(6)), Ok(Offset(6)));
+    assert_eq!(replica.decide_delete(Offset(-1)), Ok(Offset(6)));
+    for wrong in [7, -2] {
+        assert_eq!(replica.decide_delete(Offset(wrong)), Err(FetchRefusal::OffsetOutOfRange));
+    }
+    replica.start_raised(Offset(4), &mut Vec::new());
+    assert_eq!(replica.decide_delete(Offset(2)), Ok(Offset(4)));
+    replica.r15_assign(assignment(2, 6, &[1, 2]), NOW, &mut Vec::new());
+    assert_eq!(replica.decide_delete(Offset(5)), Err(FetchRefusal::NotLeader));
+}
+
+#[test]
+fn an_epoch_that_the_log_does_not_know_has_no_end() {
+    let mut replica = leader_with(config(), &[1]);
+    append(&mut replica, &batch(3));
+    let end = |current, asked| {
+        replica.epoch_end(LeaderEpoch(current), LeaderEpoch(asked)).map(|(e, o)| (e.0, o.0))
+    };
+    assert_eq!(end(5, 5), Ok((5, 3)));
+    assert_eq!(end(-1, 3), Ok((3, 0)));
+    assert_eq!([end(-1, 6), end(-1, -1)], [Ok((-1, -1)); 2]);
+    assert_eq!(end(4, 5), Err(FetchRefusal::FencedLeaderEpoch));
+    assert_eq!(end(6, 5), Err(FetchRefusal::UnknownLeaderEpoch));
+}

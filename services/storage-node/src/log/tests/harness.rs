@@ -83,6 +83,13 @@ impl Machine {
         round.commit(&self.disk, &mut self.journal).unwrap();
     }
 
+    /// The logs' starts, as they are now.
+    pub(super) fn write_log_starts(&self) {
+        let starts: Vec<_> =
+            self.logs.iter().map(|log| log.plan_log_start(log.log_start())).collect();
+        self.points.raise_log_starts(&starts).unwrap();
+    }
+
     /// What a process does when it starts.
     pub(super) fn start(disk: &SimDisk, config: LogConfig) -> Result<Self, RecoverError> {
         let (arc, dir): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), Path::new(LOG_DIR));

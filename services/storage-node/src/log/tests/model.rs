@@ -80,7 +80,7 @@ fn step(mut machine: Machine, model: &mut Model, action: Action) -> Machine {
             machine.logs[0]
                 .apply_retention(&mut machine.files, TimestampMs(0), Offset(model.end))
                 .unwrap();
-            machine.points.write_log_starts(&machine.logs).unwrap();
+            machine.write_log_starts();
             model.start = machine.logs[0].log_start().0;
             model.batches.retain(|&(_, end)| end > model.start);
         }

@@ -17,7 +17,7 @@ fn retain(machine: &mut Machine, now: i64, upper: i64) -> usize {
         .unwrap();
     assert!(renamed.iter().all(|path| machine.disk.exists(path).unwrap()));
     assert!(renamed.iter().all(|path| path.to_string_lossy().ends_with(".deleted")));
-    machine.points.write_log_starts(&machine.logs).unwrap();
+    machine.write_log_starts();
     remove_renamed(&machine.disk, &renamed).unwrap();
     renamed.len()
 }
@@ -85,10 +85,74 @@ fn records_below_the_log_start_are_gone_and_their_segments_too() {
     let mut machine = filled(LogConfig { delete: false, ..small() });
     let segments = machine.logs[0].segment_count();
     machine.logs[0].raise_log_start(Offset(100), Offset(160));
-    machine.points.write_log_starts(&machine.logs).unwrap();
+    machine.write_log_starts();
     assert!(retain(&mut machine, 0, 160) > 0);
     assert!(machine.logs[0].segment_count() < segments);
     let mut machine = machine.crash();
     assert_eq!(machine.logs[0].log_start().0, 100);
     machine.assert_holds(0, 100, 160);
+}
+
+#[test]
+fn a_checkpoint_that_began_earlier_does_not_take_a_raised_start_back() {
+    let mut machine = filled(small());
+    let begun = machine.logs[0].begin_checkpoint(&mut machine.files).unwrap();
+    let raised = machine.logs[0].plan_log_start(Offset(100));
+    machine.points.raise_log_starts(&[raised]).unwrap();
+    begun.run(&machine.disk).unwrap();
+    machine.points.advance([&begun]).unwrap();
+    assert_eq!(machine.points.log_start("topic", id(0).partition), Some(Offset(100)));
+    machine.logs[0].raise_log_start(Offset(100), Offset(160));
+    machine.logs[0].end_checkpoint(&begun);
+    let mut machine = machine.crash();
+    assert_eq!(machine.logs[0].log_start(), Offset(100));
+    machine.assert_holds(0, 100, 160);
+    // A cut below it counts again.
+    machine.logs[0].truncate_to(&mut machine.files, &mut machine.journal, Offset(40)).unwrap();
+    machine.checkpoint();
+    assert_eq!(
+        machine.points.log_start("topic", id(0).partition),
+        Some(machine.logs[0].log_start())
+    );
+}
+
+#[test]
+fn a_segment_that_is_preallocated_wants_its_space_at_once() {
+    for (preallocate, expected) in [(true, false), (false, true)] {
+        let config = LogConfig { preallocate, segment_bytes: 1 << 18, ..LogConfig::default() };
+        let mut machine = Machine::new(1, 1, config);
+        // Two files of the journal, and less than a segment.
+        machine.disk.set_capacity_bytes(Some(2_200_000));
+        let mut round = Round::new(&machine.journal);
+        let first = vec![batch(0, 0, 1, 1)];
+        let log = &mut machine.logs[0];
+        let went = round.append(log, &mut machine.files, first, TimestampMs(5000)).is_ok();
+        assert_eq!((went, log.is_failed()), (expected, false), "{preallocate}");
+        machine.disk.set_capacity_bytes(None);
+        machine.commit(&mut round).unwrap();
+        (0..200).for_each(|_| machine.round(&[0], 40).unwrap());
+        assert!(machine.logs[0].segment_count() > 1);
+        let end = machine.logs[0].end().0;
+        machine.assert_holds(0, 0, end);
+        let mut machine = machine.crash();
+        machine.assert_holds(0, 0, end);
+    }
+}
+
+#[test]
+fn jitter_takes_time_off_the_age_at_which_segments_roll_and_never_all_of_it() {
+    let config =
+        |jitter| LogConfig { segment_ms: 20, segment_jitter_ms: jitter, ..LogConfig::default() };
+    let counts = |jitter| -> Vec<_> {
+        let mut machine = Machine::new(1, 4, config(jitter));
+        (0..60).for_each(|_| machine.round(&[0, 1, 2, 3], 1).unwrap());
+        machine.logs.iter().map(PartitionLog::segment_count).collect()
+    };
+    assert_eq!(counts(0), [3; 4]);
+    let spread = counts(15);
+    assert!(
+        spread.iter().all(|count| *count >= 3) && spread.iter().any(|count| *count > 3),
+        "{spread:?}"
+    );
+    assert!(counts(i64::MAX).iter().all(|count| *count >= 3));
 }
