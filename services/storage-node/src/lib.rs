@@ -14,6 +14,7 @@ pub mod log;
 mod metrics;
 pub mod mutant;
 mod producer_state;
+mod recompression;
 pub mod service;
 mod shard;
 

@@ -29,6 +29,7 @@ use crate::coordinator::{Coordinators, Leading, LeadingParts};
 use crate::directory::{self, Directory, DirectoryError};
 use crate::local::{LocalParts, LocalStorage, ServedDirectory};
 use crate::mutant::Mutation;
+use crate::recompression::Recompression;
 pub use handle::StorageHandle;
 pub use recover::RecoveryFault;
 use recover::recover_all;
@@ -90,6 +91,7 @@ pub async fn start(
     let membership = Membership::start(registrar, epoch, acted_up_to.clone(), interval);
     let shards = Shards::start(&config, &seams, &image, recovered)?;
     let coordinators = Arc::new(Coordinators::default());
+    let recompression = Arc::new(Recompression::default());
     let storage = LocalStorage::new(LocalParts {
         node: config.node,
         seams: seams.clone(),
@@ -100,6 +102,7 @@ pub async fn start(
         failures: shards.failures(),
         producer_ids: ProducerIds::new(controller, membership.clone(), config.node),
         coordinators: Arc::clone(&coordinators),
+        recompression: Arc::clone(&recompression),
         node_configs: config.node_configs.clone(),
     });
     let assignments = Assignments {
@@ -110,6 +113,7 @@ pub async fn start(
         failures: shards.failures(),
         defaults: config.topic_defaults.clone(),
         producer_expiration_ms: config.producer_expiration_ms,
+        recompression,
         acted,
         told: BTreeMap::new(),
         groups: leading(&config, &seams, &storage, coordinators),

@@ -6,6 +6,7 @@ mod build;
 mod header;
 mod iterate;
 mod place;
+mod recompress;
 mod record;
 mod validate;
 
@@ -16,6 +17,7 @@ pub use header::{
 };
 pub use iterate::{Batch, Batches, batches};
 pub use place::PlacedBatch;
+pub use recompress::{Compression, RecompressError};
 pub use record::{Header, Headers, Record, RecordError, Records};
 pub use validate::{BatchError, validate_produced, validate_stored};
 

@@ -17,6 +17,15 @@ const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
 /// Largest Zstandard window that is decoded, as a power of two: 128 MiB, the limit of the reference decoder.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// The window that is written at the highest levels, as a power of two: 8 MiB, so that their tables stay below 200 MiB.
+const ZSTD_WINDOW_LOG_WRITTEN: u32 = 23;
+/// Up to this level the window is no larger by itself.
+const ZSTD_LEVEL_OF_SMALL_WINDOWS: i32 = 19;
+/// Kafka's default level of lz4, which stands for its fast compressor.
+const LZ4_FAST_LEVEL: i32 = 9;
+/// The lowest and the highest level of the high compressor.
+const LZ4_HIGH_LEVELS: (i32, i32) = (3, 12);
+
 /// Why records could not be compressed.
 #[derive(Debug, thiserror::Error)]
 pub enum CompressError {
@@ -39,27 +48,70 @@ pub enum DecompressError {
     },
 }
 
-/// Compresses a batch's records.
+/// Compresses a batch's records as well as the codec does by default.
 ///
 /// # Errors
 /// What the compressor says.
 pub fn compress(codec: Codec, bytes: &[u8]) -> Result<Vec<u8>, CompressError> {
+    compress_at(codec, None, bytes)
+}
+
+/// Compresses a batch's records at one of Kafka's levels: gzip 1 to 9 or -1, lz4 1 to 17, zstd -131072 to 22.
+///
+/// # Errors
+/// What the compressor says.
+pub fn compress_at(
+    codec: Codec,
+    level: Option<i32>,
+    bytes: &[u8],
+) -> Result<Vec<u8>, CompressError> {
     match codec {
         Codec::None => Ok(bytes.to_vec()),
         Codec::Gzip => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let level = level.and_then(|level| u32::try_from(level).ok());
+            let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
             encoder.write_all(bytes)?;
             Ok(encoder.finish()?)
         }
         Codec::Snappy => compress_xerial(bytes),
-        Codec::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            encoder.write_all(bytes)?;
-            encoder.finish().map_err(|error| CompressError::Codec(std::io::Error::other(error)))
-        }
-        Codec::Zstd => Ok(zstd::stream::encode_all(bytes, 0)?),
+        Codec::Lz4 => match level {
+            None | Some(LZ4_FAST_LEVEL) => {
+                let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+                encoder.write_all(bytes)?;
+                encoder.finish().map_err(|error| CompressError::Codec(std::io::Error::other(error)))
+            }
+            Some(level) => compress_lz4_high(level, bytes),
+        },
+        Codec::Zstd => compress_zstd(level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL), bytes),
     }
+}
+
+/// Every level but Kafka's default is one of the high compressor, of which level 12 is the highest.
+fn compress_lz4_high(level: i32, bytes: &[u8]) -> Result<Vec<u8>, CompressError> {
+    let level = u32::try_from(level.clamp(LZ4_HIGH_LEVELS.0, LZ4_HIGH_LEVELS.1)).unwrap_or(0);
+    // Kafka's reader takes independent blocks only.
+    let mut encoder = lz4::EncoderBuilder::new()
+        .level(level)
+        .block_mode(lz4::BlockMode::Independent)
+        .block_size(lz4::BlockSize::Max64KB)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .build(Vec::new())?;
+    encoder.write_all(bytes)?;
+    let (out, ended) = encoder.finish();
+    ended?;
+    Ok(out)
+}
+
+fn compress_zstd(level: i32, bytes: &[u8]) -> Result<Vec<u8>, CompressError> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level)?;
+    if level > ZSTD_LEVEL_OF_SMALL_WINDOWS {
+        encoder.window_log(ZSTD_WINDOW_LOG_WRITTEN)?;
+    }
+    // A small batch needs small tables.
+    encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
 }
 
 fn compress_xerial(bytes: &[u8]) -> Result<Vec<u8>, CompressError> {
@@ -176,6 +228,34 @@ mod tests {
         // 2³² − 1 bytes from a block of five.
         let claim = [0xff, 0xff, 0xff, 0xff, 0x0f];
         assert!(decompress(Codec::Snappy, &claim, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn every_level_of_kafka_comes_out_again_and_higher_ones_pack_better() {
+        let words = ["orders ", "payment ", "customer ", "warehouse ", "2026-11-", "id="];
+        let mut random = 7_u32;
+        let text: String = (0..40_000)
+            .map(|_| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                words[random as usize / 97 % words.len()]
+            })
+            .collect();
+        let packed = |codec, level| {
+            let packed = compress_at(codec, Some(level), text.as_bytes()).unwrap();
+            assert!(
+                decompress(codec, &packed, text.len()).unwrap() == text.as_bytes(),
+                "{codec:?} {level}"
+            );
+            packed.len()
+        };
+        (-1..=9).for_each(|level| _ = packed(Codec::Gzip, level));
+        (1..=17).for_each(|level| _ = packed(Codec::Lz4, level));
+        [-131_072, -1, 0, 1, 3, 19, 20, 22]
+            .iter()
+            .for_each(|level| _ = packed(Codec::Zstd, *level));
+        assert!(packed(Codec::Gzip, 9) < packed(Codec::Gzip, 1));
+        assert!(packed(Codec::Lz4, 17) < packed(Codec::Lz4, 9));
+        assert!(packed(Codec::Zstd, 19) < packed(Codec::Zstd, -131_072));
     }
 
     proptest! {

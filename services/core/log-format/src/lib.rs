@@ -16,6 +16,7 @@ pub mod varint;
 
 pub use batch::{
     Attributes, BATCH_HEADER_BYTES, Batch, BatchBuilder, BatchError, BatchHeader, Batches,
-    CRC_START, Codec, Header, Headers, LOG_OVERHEAD_BYTES, MAGIC_V2, PLACEMENT_BYTES, PlacedBatch,
-    Record, RecordError, Records, TimestampType, batches, validate_produced, validate_stored,
+    CRC_START, Codec, Compression, Header, Headers, LOG_OVERHEAD_BYTES, MAGIC_V2, PLACEMENT_BYTES,
+    PlacedBatch, RecompressError, Record, RecordError, Records, TimestampType, batches,
+    validate_produced, validate_stored,
 };

@@ -13,7 +13,7 @@ mod value;
 
 pub use cluster_defaults::{ClusterDefault, ClusterDefaults};
 pub use describe::{ConfigSource, DescribedConfig, Synonym, describe};
-pub use resolved::{Cleanup, TimestampType, TopicConfig};
+pub use resolved::{Cleanup, StoredCompression, TimestampType, TopicConfig};
 pub use table::KEYS;
 pub use value::Kind;
 

@@ -138,6 +138,12 @@ pub trait DiskFile: Send + Sync + 'static {
     /// Reserves space up to `len` bytes and makes the file at least that long, reading as zeros.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
+    /// Reserves space up to `len` bytes where the file system can; the file's length stays.
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        let _ = len;
+        Ok(())
+    }
+
     /// Makes content and length durable (fdatasync). After an error the file is in an unknown state: never try again (R16).
     fn sync_data(&self) -> io::Result<()>;
 

@@ -17,6 +17,7 @@ use tracing::error;
 
 use crate::coordinator::Leading;
 use crate::local::{Place, Places, shard_of};
+use crate::recompression::Recompression;
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{AssignJob, Message};
@@ -31,6 +32,8 @@ pub(crate) struct Assignments {
     pub(crate) failures: Arc<Failures>,
     pub(crate) defaults: ClusterDefaults,
     pub(crate) producer_expiration_ms: i64,
+    /// Whose batches are stored with another compression.
+    pub(crate) recompression: Arc<Recompression>,
     /// How far the shards have acted.
     pub(crate) acted: watch::Sender<MetadataOffset>,
     /// What the shards were told last: of a topic of many partitions only those that changed are told anew.
@@ -65,6 +68,7 @@ impl Assignments {
             }
         }
         self.told.retain(|id, _| image.topics.contains_key(id));
+        self.recompression.retain(|id| image.topics.contains_key(id));
         let removed = self.removals(|id| {
             changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
         });
@@ -76,6 +80,9 @@ impl Assignments {
     fn assign_topic(&mut self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
         let settings = TopicSettings::of(topic, &self.defaults, self.producer_expiration_ms);
         let before = self.told.remove(&topic.id).filter(|told| *told.settings == settings);
+        if before.is_none() {
+            self.recompression.set(topic.id, settings.recompression);
+        }
         let (settings, told) = match before {
             Some(told) => (told.settings, told.partitions),
             None => (Arc::new(settings), Vec::new()),

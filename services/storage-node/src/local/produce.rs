@@ -1,6 +1,6 @@
 //! Produce: each batch is checked by itself here, on the caller's thread, before a shard sees it.
 //!
-//! Invariant: the checksum of a batch is computed once. A batch that is refused here reaches no shard.
+//! Invariant: the checksum of a batch is computed once, unless it is compressed anew. A batch that is refused here reaches no shard.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use ottla_types::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::LocalStorage;
+use crate::recompression::Held;
 use crate::shard::message::{Message, ProduceJob, ProducePart};
 use crate::shard::produces::refusal;
 
@@ -34,7 +35,9 @@ impl LocalStorage {
         for index in absent {
             results[index] = Some(refusal(ids[index], self.absent(ids[index]), None));
         }
-        let mut parts = check_all(request.partitions, &mut results);
+        // Until the answer, by when the shards are done with the batches.
+        let mut held = Vec::new();
+        let mut parts = self.check_all(request.partitions, &mut results, &mut held);
         let (mut messages, mut asked) = (Vec::new(), Vec::new());
         for (shard, indexes) in by_shard.into_iter().enumerate() {
             let indexes: Vec<_> = indexes.into_iter().filter(|&i| parts[i].is_some()).collect();
@@ -54,6 +57,7 @@ impl LocalStorage {
         }
         // With acks=0 the answers' channels close as soon as the shards took the batches over.
         let answers = self.gather(messages).await;
+        drop(held);
         for (indexes, answer) in asked.into_iter().zip(answers) {
             for (index, result) in indexes.into_iter().zip(answer.into_iter().flatten()) {
                 results[index] = Some(result);
@@ -67,26 +71,46 @@ impl LocalStorage {
     }
 }
 
-/// Checks what is not refused yet.
-fn check_all(
-    partitions: Vec<ProducePartition>,
-    results: &mut [Option<ProducePartitionResult>],
-) -> Vec<Option<ProducePart>> {
-    let check = |(part, result): (ProducePartition, &mut Option<ProducePartitionResult>)| {
-        if result.is_some() {
-            return None;
-        }
-        match check_one(&part) {
-            Ok(header) => {
-                Some(ProducePart { partition: part.partition, header, bytes: part.records })
-            }
-            Err((code, message)) => {
-                *result = Some(refusal(part.partition, code, Some(message)));
-                None
-            }
-        }
-    };
-    partitions.into_iter().zip(results).map(check).collect()
+impl LocalStorage {
+    /// Checks what is not refused yet.
+    fn check_all(
+        &self,
+        partitions: Vec<ProducePartition>,
+        results: &mut [Option<ProducePartitionResult>],
+        held: &mut Vec<Held>,
+    ) -> Vec<Option<ProducePart>> {
+        let mut check =
+            |(part, result): (ProducePartition, &mut Option<ProducePartitionResult>)| {
+                if result.is_some() {
+                    return None;
+                }
+                let id = part.partition;
+                match check_one(&part).and_then(|header| self.as_stored(part, header, held)) {
+                    Ok(part) => Some(part),
+                    Err((code, message)) => {
+                        *result = Some(refusal(id, code, Some(message)));
+                        None
+                    }
+                }
+            };
+        partitions.into_iter().zip(results).map(&mut check).collect()
+    }
+
+    /// The batch as its topic wants it (`compression.type`).
+    fn as_stored(
+        &self,
+        part: ProducePartition,
+        header: BatchHeader,
+        held: &mut Vec<Held>,
+    ) -> Result<ProducePart, (ErrorCode, String)> {
+        let (partition, bytes) = (part.partition, part.records);
+        let anew = self.parts().recompression.apply(partition.topic, &header, &bytes)?;
+        let Some((header, bytes, memory)) = anew else {
+            return Ok(ProducePart { partition, header, bytes });
+        };
+        held.push(memory);
+        Ok(ProducePart { partition, header, bytes })
+    }
 }
 
 fn check_one(part: &ProducePartition) -> Result<BatchHeader, (ErrorCode, String)> {

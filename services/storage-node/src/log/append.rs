@@ -168,7 +168,7 @@ impl PartitionLog {
 
     /// A part of `segment.jitter.ms` that differs from partition to partition but not from run to run.
     fn jitter_ms(&self) -> i64 {
-        let max = self.config.segment_jitter_ms.max(0);
+        let max = self.config.segment_jitter_ms.min(self.config.segment_ms).max(0);
         let [.., low] = self.id.topic.0.as_bytes();
         let spread = (i64::from(self.id.partition.0) * 31 + i64::from(*low)) & 0xff;
         ((i128::from(max) * i128::from(spread)) / 256) as i64
@@ -212,6 +212,10 @@ impl PartitionLog {
             Ok(file) => file,
             Err(source) => return Err(self.unwritten(segment.base, source)),
         };
+        if segment.size == 0 && self.config.preallocate {
+            let reserved = file.reserve(self.segment_limit());
+            reserved.map_err(|source| self.unwritten(segment.base, source))?;
+        }
         let mut slices = Vec::with_capacity(2 * batches.len());
         slices.extend(batches.iter().flat_map(PlacedBatch::slices).map(IoSlice::new));
         if let Err(source) = file.write_all_at(&slices, u64::from(segment.size)) {
@@ -250,6 +254,12 @@ impl PartitionLog {
         let path = self.path(old.base, FileKind::Index);
         self.active.note_time(&old);
         self.flush_indexes(files).map_err(|source| AppendError::Io { path, source })?;
+        if self.config.preallocate && old.size > 0 {
+            // What was reserved and not used goes back.
+            let cut = self.open_file(files, old.base, FileKind::Log);
+            cut.and_then(|file| file.set_len(u64::from(old.size)))
+                .map_err(|source| self.unwritten(old.base, source))?;
+        }
         // Made at once, though empty: it says where the log goes on, should all before it be deleted.
         let path = self.path(self.end, FileKind::Log);
         self.create_file(files, self.end, FileKind::Log)

@@ -12,6 +12,8 @@ pub struct LogConfig {
     pub segment_ms: i64,
     /// `segment.jitter.ms`: up to this much is taken off `segment.ms`, by partition, so that not all roll at once.
     pub segment_jitter_ms: i64,
+    /// `preallocate`: a new segment's file gets its space at once; its length stays that of its records.
+    pub preallocate: bool,
     /// `segment.index.bytes`: a segment is rolled when one of its indexes would grow beyond this.
     pub segment_index_bytes: u32,
     /// `index.interval.bytes`: about how much log lies between two index entries.
@@ -35,6 +37,7 @@ impl Default for LogConfig {
             segment_bytes: 1 << 30,
             segment_ms: 7 * 24 * 3_600_000,
             segment_jitter_ms: 0,
+            preallocate: false,
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
             retention_ms: 7 * 24 * 3_600_000,

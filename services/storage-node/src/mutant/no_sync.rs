@@ -91,6 +91,10 @@ impl DiskFile for NoSyncFile {
         self.0.allocate(len)
     }
 
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.0.reserve(len)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         Ok(())
     }

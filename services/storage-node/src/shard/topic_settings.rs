@@ -10,6 +10,7 @@ use ottla_metadata::topic_config::{ClusterDefaults, TimestampType, TopicConfig};
 use ottla_partition::{Durability, ReplicaConfig, TimestampPolicy};
 
 use crate::log::LogConfig;
+use crate::recompression::Target;
 
 /// What of a topic a shard obeys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(crate) struct TopicSettings {
     pub(crate) flush_interval: Option<Duration>,
     /// `file.delete.delay.ms`.
     pub(crate) file_delete_delay: Duration,
+    /// `compression.type`; `None`: as the producer sends them.
+    pub(crate) recompression: Option<Target>,
+    /// `cleanup.policy` is `compact` without `delete`: DeleteRecords is refused.
+    pub(crate) keeps_all_keys: bool,
 }
 
 impl TopicSettings {
@@ -55,6 +60,8 @@ impl TopicSettings {
             flush_interval: (!durable && config.flush_ms < i64::MAX)
                 .then(|| Duration::from_millis(interval)),
             file_delete_delay: Duration::from_millis(delay),
+            recompression: Target::of(config.compression, config.max_message_bytes),
+            keeps_all_keys: config.cleanup.compact && !config.cleanup.delete,
             log: Arc::new(log_config(&config, durable)),
         }
     }
@@ -65,6 +72,8 @@ fn log_config(config: &TopicConfig, durable: bool) -> LogConfig {
     LogConfig {
         segment_bytes: u32_of(config.segment_bytes),
         segment_ms: config.segment_ms,
+        segment_jitter_ms: config.segment_jitter_ms,
+        preallocate: config.preallocate,
         segment_index_bytes: u32_of(config.segment_index_bytes),
         index_interval_bytes: u32_of(config.index_interval_bytes),
         retention_ms: config.retention_ms.unwrap_or(-1),
@@ -75,6 +84,5 @@ fn log_config(config: &TopicConfig, durable: bool) -> LogConfig {
         // Compaction is stored and not obeyed yet: offsets have no gaps.
         compact: false,
         durable,
-        ..LogConfig::default()
     }
 }

@@ -41,6 +41,29 @@ pub struct TopicConfig {
     pub unclean_leader_election: bool,
     /// `cleanup.policy`
     pub cleanup: Cleanup,
+    /// `compression.type` with its level
+    pub compression: StoredCompression,
+    /// `segment.jitter.ms`
+    pub segment_jitter_ms: i64,
+    /// `preallocate`
+    pub preallocate: bool,
+}
+
+/// `compression.type`: how batches are stored; each with its `compression.*.level`, where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredCompression {
+    /// As the producer sent them.
+    Producer,
+    /// Not at all.
+    Uncompressed,
+    /// gzip, 1 to 9; -1 is the codec's own default.
+    Gzip(i32),
+    /// snappy.
+    Snappy,
+    /// LZ4, 1 to 17.
+    Lz4(i32),
+    /// Zstandard, -131072 to 22.
+    Zstd(i32),
 }
 
 /// `message.timestamp.type`
@@ -95,6 +118,9 @@ impl TopicConfig {
                 delete: cleanup.contains(&"delete"),
                 compact: cleanup.contains(&"compact"),
             },
+            compression: effective.compression(),
+            segment_jitter_ms: effective.long("segment.jitter.ms"),
+            preallocate: value::boolean(effective.text("preallocate")).unwrap_or(false),
         }
     }
 }
@@ -116,6 +142,18 @@ impl<'a> Effective<'a> {
 
     fn long(&self, name: &str) -> i64 {
         value::long_or(Some(self.text(name)), key(name))
+    }
+
+    fn compression(&self) -> StoredCompression {
+        let level = |name| i32::try_from(self.long(name)).unwrap_or_default();
+        match self.text("compression.type") {
+            "uncompressed" => StoredCompression::Uncompressed,
+            "gzip" => StoredCompression::Gzip(level("compression.gzip.level")),
+            "snappy" => StoredCompression::Snappy,
+            "lz4" => StoredCompression::Lz4(level("compression.lz4.level")),
+            "zstd" => StoredCompression::Zstd(level("compression.zstd.level")),
+            _ => StoredCompression::Producer,
+        }
     }
 
     fn size(&self, name: &str) -> u64 {

@@ -29,13 +29,13 @@ macro_rules! keys {
 keys! {
     "cleanup.policy": List = Some("delete"), Subset(&["compact", "delete"]), ["log.cleanup.policy"], Except("compact"),
         "What happens to old segments: delete removes them by time and size; compact (stored, not obeyed yet) keeps the last value of each key.";
-    "compression.gzip.level": Int = Some("-1"), BetweenOrDefault(1, 9), ["compression.gzip.level"], Stored,
+    "compression.gzip.level": Int = Some("-1"), BetweenOrDefault(1, 9), ["compression.gzip.level"], Obeyed,
         "The level to compress with where compression.type is gzip.";
-    "compression.lz4.level": Int = Some("9"), Between(1, 17), ["compression.lz4.level"], Stored,
+    "compression.lz4.level": Int = Some("9"), Between(1, 17), ["compression.lz4.level"], Obeyed,
         "The level to compress with where compression.type is lz4.";
-    "compression.type": String = Some("producer"), OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ["compression.type"], Stored,
-        "The compression of stored batches; producer keeps what the producer sent, which is what is done whatever the value.";
-    "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), ["compression.zstd.level"], Stored,
+    "compression.type": String = Some("producer"), OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ["compression.type"], Obeyed,
+        "The compression of stored batches: a batch that came otherwise is compressed anew; producer keeps what the producer sent.";
+    "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), ["compression.zstd.level"], Obeyed,
         "The level to compress with where compression.type is zstd.";
     "delete.retention.ms": Long = Some("86400000"), AtLeast(0), ["log.cleaner.delete.retention.ms"], Stored,
         "How long compaction keeps tombstones.";
@@ -75,7 +75,7 @@ keys! {
         "The shortest time that a record stays uncompacted.";
     "min.insync.replicas": Int = Some("1"), AtLeast(1), ["min.insync.replicas"], Obeyed,
         "How many replicas must be in sync for a write with acks=all.";
-    "preallocate": Boolean = Some("false"), Any, ["log.preallocate"], Stored,
+    "preallocate": Boolean = Some("false"), Any, ["log.preallocate"], Obeyed,
         "Whether a new segment's file is allocated in full.";
     "remote.copy.lag.bytes": Long = Some("-1"), AtLeast(-1), ["log.remote.copy.lag.bytes"], Stored,
         "Bytes that may wait for their upload under tiered storage.";
@@ -95,7 +95,7 @@ keys! {
         "The size at which a new segment begins; retention works on whole segments.";
     "segment.index.bytes": Int = Some("10485760"), AtLeast(4), ["log.index.size.max.bytes"], Obeyed,
         "The size of an index at which a new segment begins.";
-    "segment.jitter.ms": Long = Some("0"), AtLeast(0), ["log.roll.jitter.ms", "log.roll.jitter.hours"], Stored,
+    "segment.jitter.ms": Long = Some("0"), AtLeast(0), ["log.roll.jitter.ms", "log.roll.jitter.hours"], Obeyed,
         "The most that is subtracted at random from segment.ms, so that segments do not roll all at once.";
     "segment.ms": Long = Some("604800000"), AtLeast(1), ["log.roll.ms", "log.roll.hours"], Obeyed,
         "The age at which a new segment begins even if the old one is not full.";

@@ -190,9 +190,7 @@ fn what_is_not_obeyed_says_so() {
         let described = describe(&map(configs), &ClusterDefaults::default());
         described.into_iter().find(|config| config.name == name).unwrap().served
     };
-    for name in ["unclean.leader.election.enable", "compression.type", "preallocate"] {
-        assert_eq!(served(name, &[]), Served::Stored, "{name}");
-    }
+    assert_eq!(served("unclean.leader.election.enable", &[]), Served::Stored);
     assert_eq!(served("min.insync.replicas", &[]), Served::Obeyed);
     let policy = |value| served("cleanup.policy", &[("cleanup.policy", value)]);
     assert_eq!((policy("delete"), policy("")), (Served::Obeyed, Served::Obeyed));

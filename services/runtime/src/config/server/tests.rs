@@ -221,9 +221,7 @@ fn a_value_without_effect_is_told_at_the_start_and_by_explain() {
         let expected = format!("{line} (server.properties:28): {cause}");
         assert!(notices.len() == 1 && notices[0].starts_with(&expected), "{notices:?}");
     }
-    for line in
-        ["compression.type=zstd", "log.cleaner.delete.retention.ms=1", "log.preallocate=true"]
-    {
+    for line in ["log.dir.failure.timeout.ms=1", "replica.fetch.max.bytes=5000000"] {
         assert_eq!(told(line).0, "no effect yet", "{line}");
     }
 }

@@ -155,6 +155,17 @@ impl DiskFile for RealFile {
         if self.len()? < len { self.0.set_len(len) } else { Ok(()) }
     }
 
+    #[cfg(target_os = "linux")]
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.0, FallocateFlags::KEEP_SIZE, 0, len) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
     }
@@ -257,5 +268,19 @@ mod tests {
         disk.lock(&dir.path().join(".lock")).unwrap();
         let names: Vec<_> = disk.list(dir.path()).unwrap().into_iter().map(|e| e.name).collect();
         assert_eq!(names, [".lock", "a"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn reserved_space_is_taken_and_the_rest_of_it_given_back() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.open(&dir.path().join("a"), OpenMode::CreateNew).unwrap();
+        let taken = || std::fs::metadata(dir.path().join("a")).unwrap().blocks() * 512;
+        file.reserve(1 << 20).unwrap();
+        assert_eq!((file.len().unwrap(), taken() >= 1 << 20), (0, true));
+        file.write_all_at(&[IoSlice::new(b"records")], 0).unwrap();
+        file.set_len(7).unwrap();
+        assert_eq!((file.len().unwrap(), taken() < 1 << 20), (7, true));
     }
 }

@@ -96,6 +96,14 @@ impl DiskFile for Handle {
         })
     }
 
+    /// Not kept: only whether there is room for it now.
+    fn reserve(&self, len: u64) -> io::Result<()> {
+        self.disk_to_write()?.change(|state| {
+            let growth = len.saturating_sub(locked(&self.file).volatile.len());
+            if growth > state.free_bytes() { Err(Errno::NOSPC.into()) } else { Ok(()) }
+        })
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.disk()?;
         let power = state.faults.change()?;
