@@ -5,8 +5,12 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-const ADMIN: [&str; 3] =
-    ["ottla/admin/v1/cluster.proto", "ottla/admin/v1/history.proto", "ottla/admin/v1/topic.proto"];
+const ADMIN: [&str; 4] = [
+    "ottla/admin/v1/cluster.proto",
+    "ottla/admin/v1/group.proto",
+    "ottla/admin/v1/history.proto",
+    "ottla/admin/v1/topic.proto",
+];
 const INTERNAL: [&str; 5] = [
     "ottla/call/v1/call.proto",
     "ottla/controller/v1/controller.proto",

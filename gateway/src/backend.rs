@@ -4,10 +4,9 @@
 //! that addressed none is routed by leader. Deliberately does not know what is asked of the nodes.
 
 mod fan_out;
-mod links;
 
 pub(crate) use fan_out::FanOut;
-pub(crate) use links::{Backends, RemoteStorages};
+pub(crate) use ottla_api::storage::{RemoteStorages, StorageLinks as Backends};
 
 use ottla_metadata::Image;
 use ottla_metadata::image::Partition;

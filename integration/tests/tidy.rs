@@ -29,7 +29,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "ottla-controller",
-        &["ottla-types", "ottla-metadata", "ottla-proto", "ottla-runtime", "ottla-api"],
+        &[
+            "ottla-types",
+            "ottla-coordinator",
+            "ottla-metadata",
+            "ottla-proto",
+            "ottla-runtime",
+            "ottla-api",
+        ],
     ),
     (
         "ottla-storage-node",

@@ -1,4 +1,4 @@
-//! What a storage node offers to gateways.
+//! What a storage node offers to gateways, and to the admin API of controllers.
 //!
 //! Domain outcomes are Kafka error codes in the answers, per partition; [`CallError`] means that the call itself failed.
 
@@ -6,6 +6,7 @@ mod client;
 mod convert;
 mod coordinate;
 mod directories;
+mod links;
 mod node_config;
 mod replicas;
 mod server;
@@ -32,6 +33,7 @@ pub use coordinate::{CoordinateRequest, CoordinateResponse};
 pub use directories::{
     DescribeLogDirsRequest, DescribeLogDirsResponse, LogDirectory, LogDirectoryPartition,
 };
+pub use links::{ConnectStorage, RemoteStorages, StorageLinks};
 pub use node_config::NodeConfig;
 pub use replicas::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsResult,

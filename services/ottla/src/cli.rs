@@ -6,10 +6,12 @@ mod consume;
 mod dev;
 mod doctor;
 mod failure;
+mod group;
 mod health;
 mod http;
 mod kafka;
 mod output;
+mod patience;
 mod produce;
 mod serve;
 mod status;
@@ -24,14 +26,17 @@ use ottla_runtime::seams::HostPort;
 pub use self::failure::Failure;
 use self::output::Format;
 pub use self::output::Rows;
+use self::patience::patient;
 
 /// Where a gateway is unless `--bootstrap` says otherwise: where `ottla dev` has it.
 const DEFAULT_BOOTSTRAP: &str = "localhost:9092";
 /// Where a controller's admin API is unless `--admin` says otherwise.
 const DEFAULT_ADMIN: &str = "localhost:9095";
 /// The options that name a part of the cluster, and the commands that ask it. The others take them without showing them.
-const ADDRESSES: &[(&str, &[&str])] =
-    &[("bootstrap", &["produce", "consume", "doctor"]), ("admin", &["topic", "status", "doctor"])];
+const ADDRESSES: &[(&str, &[&str])] = &[
+    ("bootstrap", &["produce", "consume", "doctor"]),
+    ("admin", &["topic", "group", "status", "doctor"]),
+];
 
 /// Ottla: a Kafka-compatible event-streaming platform.
 #[derive(Debug, Parser)]
@@ -77,6 +82,9 @@ enum Command {
     /// Create, list, describe, delete topics.
     #[command(subcommand)]
     Topic(topic::TopicCommand),
+    /// List, describe, measure, set back, delete consumer groups.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Send standard input to a topic, a record a line.
     Produce(produce::ProduceArgs),
     /// Print a topic's records.
@@ -145,10 +153,11 @@ fn execute(cli: Cli) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut self::command(), "ottla", &mut script);
             Ok(std::io::stdout().write_all(&script)?)
         }
-        Command::Topic(command) => client(topic::run(&admin, command, output)),
+        Command::Topic(command) => client(patient(&admin, topic::run(&admin, command, output))),
+        Command::Group(command) => client(patient(&admin, group::run(&admin, command, output))),
         Command::Produce(args) => client(produce::run(&bootstrap, args, output)),
         Command::Consume(args) => client(consume::run(&bootstrap, args, output)),
-        Command::Status => client(status::run(&admin, output)),
+        Command::Status => client(patient(&admin, status::run(&admin, output))),
         Command::Health(args) => client(health::run(args, output)),
         Command::Doctor(args) => client(doctor::run(&bootstrap, &admin, args, output)),
     }
@@ -183,7 +192,7 @@ fn address(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
+    pub(super) fn parse(line: &str) -> Result<Cli, clap::Error> {
         let matches = command().try_get_matches_from(line.split_whitespace())?;
         Cli::from_arg_matches(&matches)
     }

@@ -1,11 +1,12 @@
-//! The admin API, `ottla.admin.v1`: topics, cluster, history; with health and reflection on the same port.
+//! The admin API, `ottla.admin.v1`: topics, groups, cluster, history; with health and reflection on the same port.
 //!
-//! Invariant: lists and history come from this member's store and are at least as new as its committed image was when they were
+//! Invariant: groups are asked of the storage nodes that coordinate them, over links of this process's own; of topics and nodes, lists and history come from this member's store and are at least as new as its committed image was when they were
 //! asked for; writes go to the active controller, and are answered once this member has applied them.
 //! Deliberately decides nothing.
 
 mod cluster;
 mod errors;
+mod groups;
 mod health;
 mod history;
 mod pages;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_api::controller::Submitted;
+use ottla_api::storage::{RemoteStorages, StorageLinks};
 use ottla_api::{Controller, RequestContext};
 use ottla_metadata::topic_config::ClusterDefaults;
 use ottla_metadata::{Command, Image};
 use ottla_proto::ADMIN_DESCRIPTOR_SET;
 use ottla_proto::admin::v1::cluster_service_server::ClusterServiceServer;
+use ottla_proto::admin::v1::group_service_server::GroupServiceServer;
 use ottla_proto::admin::v1::history_service_server::HistoryServiceServer;
 use ottla_proto::admin::v1::topic_service_server::TopicServiceServer;
 use ottla_runtime::Seams;
@@ -44,13 +47,14 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 /// Longest request, bytes: an assignment by hand of 10,000 partitions.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 
-/// The three services; clones are the same.
+/// The services; clones are the same.
 #[derive(Clone)]
 pub struct AdminServices {
     seams: Seams,
     member: Member,
     controller: Arc<dyn Controller>,
     topic_defaults: ClusterDefaults,
+    storage: Arc<StorageLinks>,
 }
 
 /// All that the admin port serves.
@@ -58,9 +62,11 @@ pub fn routes(seams: &Seams, services: &AdminServices, health: &Health) -> Route
     let mut routes = RoutesBuilder::default();
     let topics = TopicServiceServer::new(services.clone());
     let cluster = ClusterServiceServer::new(services.clone());
+    let groups = GroupServiceServer::new(services.clone());
     let history = HistoryServiceServer::new(services.clone());
     routes.add_service(topics.max_decoding_message_size(MAX_REQUEST_BYTES));
     routes.add_service(cluster.max_decoding_message_size(MAX_REQUEST_BYTES));
+    routes.add_service(groups.max_decoding_message_size(MAX_REQUEST_BYTES));
     routes.add_service(history.max_decoding_message_size(MAX_REQUEST_BYTES));
     routes.add_service(health::service(seams, health));
     let reflection = || {
@@ -85,7 +91,10 @@ impl AdminServices {
         config: &ControllerConfig,
     ) -> Self {
         let topic_defaults = config.domain.topic_defaults.clone();
-        Self { seams: seams.clone(), member, controller, topic_defaults }
+        // The storage node of this process as well is reached by its port: an operator's question is worth a connection, and the
+        // controller starts before the node.
+        let storage = Arc::new(StorageLinks::new(None, Arc::new(RemoteStorages(seams.clone()))));
+        Self { seams: seams.clone(), member, controller, topic_defaults, storage }
     }
 
     /// The committed image.
@@ -95,13 +104,7 @@ impl AdminServices {
 
     /// Has the active controller decide a command, and waits until this member shows what it did.
     async fn write(&self, span: Span, command: Command) -> Result<Submitted, AdminError> {
-        let context = RequestContext {
-            principal: Principal::anonymous(),
-            listener: ListenerName::new("ADMIN"),
-            client_id: None,
-            timeout: WRITE_TIMEOUT,
-            span: span.clone(),
-        };
+        let context = context(span.clone(), WRITE_TIMEOUT);
         let outcome = self.controller.submit(context, command).await.map_err(AdminError::Call);
         if let Err(error) = &outcome {
             mark_error(&span, &error.to_string());
@@ -131,6 +134,17 @@ impl AdminServices {
         self.seams.tasks.run_blocking(Box::new(work)).await;
         let stopping = |_| AdminError::Call(ottla_api::CallError::Stopping);
         Ok(told.await.map_err(stopping)??)
+    }
+}
+
+/// What a call of an operator carries to another role.
+fn context(span: Span, timeout: Duration) -> RequestContext {
+    RequestContext {
+        principal: Principal::anonymous(),
+        listener: ListenerName::new("ADMIN"),
+        client_id: None,
+        timeout,
+        span,
     }
 }
 

@@ -89,12 +89,17 @@ async fn submit(controller: &dyn Controller, command: Command) -> Reply {
 }
 
 pub(crate) async fn live_storage_node(controller: &dyn Controller) {
+    live_storage_node_at(controller, Endpoint { host: "s".into(), port: 9094 }).await;
+}
+
+/// The same, where somebody can be reached.
+pub(crate) async fn live_storage_node_at(controller: &dyn Controller, storage_endpoint: Endpoint) {
     let registration = BrokerRegistration {
         node: NodeId(100),
         incarnation: IncarnationId(Uuid::from_random(1)),
         rack: None,
         directories: vec![DirectoryId(Uuid::from_random(2))],
-        storage_endpoint: Endpoint { host: "s".into(), port: 9094 },
+        storage_endpoint,
     };
     let register = Command::RegisterBroker { cluster_id: None, registration };
     let reply = submit(controller, register).await;

@@ -16,6 +16,7 @@
 //! If an append fails or leadership goes, it drops both states, answers what it still holds with `NOT_COORDINATOR`, and
 //! loads again: replay everything, then [`Soft::load`]. There is no undo.
 
+mod assignment;
 pub mod codec;
 pub mod command;
 pub mod decide;
@@ -29,6 +30,7 @@ mod settings;
 mod soft;
 mod subscription;
 
+pub use assignment::assigned_partitions;
 pub use command::{Command, Token};
 pub use decide::{Context, Decision, Note, Now, decide};
 pub use durable::{Changes, Durable, Group, GroupType};

@@ -53,6 +53,31 @@ impl AdminError {
         }
     }
 
+    /// What a coordinator, or the lack of one, refuses about a group.
+    pub(super) fn of_group(group: &str, code: ErrorCode) -> Self {
+        let message = match code {
+            ErrorCode::GroupIdNotFound => format!(
+                "there is no group {group:?}; `ottla group list` (ListGroups) shows those that are there"
+            ),
+            ErrorCode::NonEmptyGroup => format!(
+                "group {group:?} has members; stop them, or wait until their sessions have ended, and try again"
+            ),
+            ErrorCode::InvalidGroupId => "a group has an id; give one".to_owned(),
+            ErrorCode::CoordinatorLoadInProgress => format!(
+                "the coordinator of group {group:?} still reads what the group committed; try again"
+            ),
+            ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator => format!(
+                "the storage node that coordinates group {group:?} does not serve it now; `ottla status` (GetCluster) shows \
+                 whether it is active; try again once it is"
+            ),
+            other => format!(
+                "the coordinator of group {group:?} refuses with {}; the log of its storage node says why",
+                other.name()
+            ),
+        };
+        Self::Refused(Refusal::new(code, message))
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Self::Refused(refusal) => refusal.code,
@@ -73,20 +98,31 @@ impl From<AdminError> for Status {
 fn grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::TopicAlreadyExists => Code::AlreadyExists,
-        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Code::NotFound,
+        ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::UnknownTopicId
+        | ErrorCode::GroupIdNotFound => Code::NotFound,
         ErrorCode::InvalidRequest
+        | ErrorCode::InvalidGroupId
         | ErrorCode::InvalidTopicException
         | ErrorCode::InvalidPartitions
         | ErrorCode::InvalidReplicationFactor
         | ErrorCode::InvalidReplicaAssignment
         | ErrorCode::InvalidConfig => Code::InvalidArgument,
         ErrorCode::RequestTimedOut => Code::DeadlineExceeded,
-        ErrorCode::NotController | ErrorCode::BrokerNotAvailable => Code::Unavailable,
+        ErrorCode::NotController
+        | ErrorCode::BrokerNotAvailable
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::NotCoordinator
+        | ErrorCode::LeaderNotAvailable
+        | ErrorCode::NotLeaderOrFollower => Code::Unavailable,
         ErrorCode::TopicAuthorizationFailed | ErrorCode::ClusterAuthorizationFailed => {
             Code::PermissionDenied
         }
         ErrorCode::ThrottlingQuotaExceeded => Code::ResourceExhausted,
-        ErrorCode::PolicyViolation | ErrorCode::TopicDeletionDisabled => Code::FailedPrecondition,
+        ErrorCode::PolicyViolation
+        | ErrorCode::TopicDeletionDisabled
+        | ErrorCode::NonEmptyGroup => Code::FailedPrecondition,
         _ => Code::Internal,
     }
 }

@@ -1,27 +1,28 @@
 //! One link per storage node: a direct call to the one of this process, a connection to any other.
 //!
-//! Invariant: a node that registered with another address gets a new link. Deliberately does not know how a link works.
+//! Invariant: a node that registered with another address gets a new link. Deliberately does not know how a link works, nor what
+//! is asked of the nodes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use ottla_api::Storage;
-use ottla_api::storage::RemoteStorage;
 use ottla_metadata::Image;
 use ottla_metadata::event::Endpoint;
 use ottla_runtime::Seams;
 use ottla_runtime::seams::HostPort;
 use ottla_types::NodeId;
 
+use super::{RemoteStorage, Storage};
+
 /// Makes links to storage nodes of other processes.
-pub(crate) trait ConnectStorage: Send + Sync + 'static {
+pub trait ConnectStorage: Send + Sync + 'static {
     /// A link to the node at this address. Returns at once: the connection is made when it is first needed.
     fn connect(&self, node: NodeId, endpoint: &Endpoint) -> Arc<dyn Storage>;
 }
 
 /// Links over gRPC streams.
-pub(crate) struct RemoteStorages(pub(crate) Seams);
+pub struct RemoteStorages(pub Seams);
 
 impl ConnectStorage for RemoteStorages {
     fn connect(&self, node: NodeId, endpoint: &Endpoint) -> Arc<dyn Storage> {
@@ -31,7 +32,7 @@ impl ConnectStorage for RemoteStorages {
 }
 
 /// The storage nodes.
-pub(crate) struct Backends {
+pub struct StorageLinks {
     own: Option<(NodeId, Arc<dyn Storage>)>,
     connect: Arc<dyn ConnectStorage>,
     /// In order of the nodes: so links that end together end in the same order every time.
@@ -45,22 +46,19 @@ struct Link {
     storage: Arc<dyn Storage>,
 }
 
-impl Backends {
+impl StorageLinks {
     /// No links yet but to the storage node of this process.
-    pub(crate) fn new(
-        own: Option<(NodeId, Arc<dyn Storage>)>,
-        connect: Arc<dyn ConnectStorage>,
-    ) -> Self {
+    pub fn new(own: Option<(NodeId, Arc<dyn Storage>)>, connect: Arc<dyn ConnectStorage>) -> Self {
         Self { own, connect, links: ArcSwap::default(), changing: Mutex::new(()) }
     }
 
     /// The storage node of this process.
-    pub(crate) fn own(&self) -> Option<NodeId> {
+    pub fn own(&self) -> Option<NodeId> {
         self.own.as_ref().map(|(node, _)| *node)
     }
 
     /// The storage node, if the image knows it.
-    pub(crate) fn get(&self, node: NodeId, image: &Image) -> Option<Arc<dyn Storage>> {
+    pub fn get(&self, node: NodeId, image: &Image) -> Option<Arc<dyn Storage>> {
         if let Some((own, storage)) = &self.own
             && *own == node
         {
