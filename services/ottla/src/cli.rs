@@ -16,6 +16,7 @@ mod produce;
 mod serve;
 mod status;
 mod topic;
+mod wire;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -32,10 +33,14 @@ use self::patience::patient;
 const DEFAULT_BOOTSTRAP: &str = "localhost:9092";
 /// Where a controller's admin API is unless `--admin` says otherwise.
 const DEFAULT_ADMIN: &str = "localhost:9095";
-/// The options that name a part of the cluster, and the commands that ask it. The others take them without showing them.
+/// The options that name a part of the cluster, and the commands that ask it. A command that stands here by itself is not among
+/// those of its noun. The others take the options without showing them.
 const ADDRESSES: &[(&str, &[&str])] = &[
-    ("bootstrap", &["produce", "consume", "doctor"]),
-    ("admin", &["topic", "group", "status", "doctor"]),
+    ("bootstrap", &["produce", "consume", "doctor", "topic tail"]),
+    (
+        "admin",
+        &["topic", "group", "status", "doctor", "config describe", "config set", "config unset"],
+    ),
 ];
 
 /// Ottla: a Kafka-compatible event-streaming platform.
@@ -79,7 +84,7 @@ enum Command {
     Server(serve::ServerArgs),
     /// Give the data directories of a configuration file their identity.
     Format(serve::FormatArgs),
-    /// Create, list, describe, delete topics.
+    /// Create, list, describe, change, follow, delete topics.
     #[command(subcommand)]
     Topic(topic::TopicCommand),
     /// List, describe, measure, set back, delete consumer groups.
@@ -95,7 +100,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Ask a process whether it is ready.
     Health(health::HealthArgs),
-    /// Look at the configuration.
+    /// Look at configurations, and change those of topics.
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Print a completion script for a shell.
@@ -117,14 +122,32 @@ fn command() -> clap::Command {
     let mut command = Cli::command();
     for (option, used_by) in ADDRESSES {
         let all = command.get_arguments().find(|known| known.get_id() == option);
-        let hidden = all.expect("the option is one of Cli's").clone().hide(true);
-        let names = command.get_subcommands().map(|known| known.get_name().to_owned());
-        let others: Vec<_> = names.filter(|name| !used_by.contains(&name.as_str())).collect();
-        for name in others {
-            command = command.mut_subcommand(name, |other| other.arg(hidden.clone()));
+        let shown = all.expect("the option is one of Cli's").clone();
+        for noun in names(&command) {
+            let is_shown = used_by.contains(&noun.as_str());
+            if !is_shown {
+                let hidden = shown.clone().hide(true);
+                command = command.mut_subcommand(&noun, |of_noun| of_noun.arg(hidden));
+            }
+            command = command.mut_subcommand(&noun, |mut of_noun| {
+                for verb in names(&of_noun) {
+                    let path = format!("{noun} {verb}");
+                    let is_own = ADDRESSES.iter().any(|(_, used)| used.contains(&path.as_str()));
+                    let verb_shows = used_by.contains(&path.as_str());
+                    if is_own && verb_shows != is_shown {
+                        let arg = shown.clone().hide(!verb_shows);
+                        of_noun = of_noun.mut_subcommand(verb, |of_verb| of_verb.arg(arg));
+                    }
+                }
+                of_noun
+            });
         }
     }
     command
+}
+
+fn names(command: &clap::Command) -> Vec<String> {
+    command.get_subcommands().map(|known| known.get_name().to_owned()).collect()
 }
 
 /// Runs one command; the process's exit code is listed in `cli/failure.rs`.
@@ -146,14 +169,14 @@ fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Dev(args) => dev::run(&args, output),
         Command::Server(args) => serve::server(&args),
         Command::Format(args) => serve::format(&args, output),
-        Command::Config(command) => config::run(&command, output),
+        Command::Config(command) => config::run(&admin, command, output),
         Command::Completions { shell } => {
             // Not straight to standard output: a reader that has enough is no reason to panic.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut self::command(), "ottla", &mut script);
             Ok(std::io::stdout().write_all(&script)?)
         }
-        Command::Topic(command) => client(patient(&admin, topic::run(&admin, command, output))),
+        Command::Topic(command) => client(topic::run((&bootstrap, &admin), command, output)),
         Command::Group(command) => client(patient(&admin, group::run(&admin, command, output))),
         Command::Produce(args) => client(produce::run(&bootstrap, args, output)),
         Command::Consume(args) => client(consume::run(&bootstrap, args, output)),
@@ -206,6 +229,13 @@ mod tests {
             "ottla topic create orders -p -1",
             "ottla topic create orders -r 0",
             "ottla consume orders --partition -1",
+            "ottla topic alter orders",
+            "ottla topic add-partitions orders",
+            "ottla topic add-partitions orders --to 0",
+            "ottla topic tail orders --last -1",
+            "ottla config set topic orders",
+            "ottla config set topic orders retention.ms",
+            "ottla config describe broker one",
             "ottla dev --override foo",
             "ottla dev --port 65535",
         ] {
@@ -221,6 +251,8 @@ mod tests {
         assert_eq!((before.admin.as_str(), before.bootstrap.as_str()), ("a:1", "b:2"));
         let after = parse("ottla topic list --admin a:1 --bootstrap b:2").unwrap();
         assert_eq!((after.admin.as_str(), after.bootstrap.as_str()), ("a:1", "b:2"));
+        let tail = parse("ottla topic tail t --bootstrap b:2 --admin a:1").unwrap();
+        assert_eq!((tail.admin.as_str(), tail.bootstrap.as_str()), ("a:1", "b:2"));
         assert_eq!(parse("ottla doctor").unwrap().admin, DEFAULT_ADMIN);
     }
 
@@ -232,6 +264,12 @@ mod tests {
         let list = help("ottla topic list -h");
         assert!(!list.contains("--bootstrap") && list.contains("--admin"), "{list}");
         assert!(help("ottla doctor -h").contains("--bootstrap"));
+        let tail = help("ottla topic tail -h");
+        assert!(tail.contains("--bootstrap") && !tail.contains("--admin"), "{tail}");
+        let explain = help("ottla config explain -h");
+        assert!(!explain.contains("--bootstrap") && !explain.contains("--admin"), "{explain}");
+        let set = help("ottla config set topic -h");
+        assert!(!set.contains("--bootstrap") && set.contains("--admin"), "{set}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod pages;
 mod tests;
 mod topic_values;
 mod topics;
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use tracing::Span;
 use crate::config::ControllerConfig;
 use crate::quorum::member::Member;
 use errors::AdminError;
+use watches::Watches;
 
 /// How long a write may take; the deadline of the call may be shorter.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -55,6 +57,7 @@ pub struct AdminServices {
     controller: Arc<dyn Controller>,
     topic_defaults: ClusterDefaults,
     storage: Arc<StorageLinks>,
+    watches: Watches,
 }
 
 /// All that the admin port serves.
@@ -94,7 +97,13 @@ impl AdminServices {
         // The storage node of this process as well is reached by its port: an operator's question is worth a connection, and the
         // controller starts before the node.
         let storage = Arc::new(StorageLinks::new(None, Arc::new(RemoteStorages(seams.clone()))));
-        Self { seams: seams.clone(), member, controller, topic_defaults, storage }
+        let (seams, watches) = (seams.clone(), Watches::default());
+        Self { seams, member, controller, topic_defaults, storage, watches }
+    }
+
+    /// Ends all watch streams, so that their watchers go to another member. A graceful shutdown of the port waits for that.
+    pub fn drain(&self) {
+        self.watches.drain();
     }
 
     /// The committed image.

@@ -93,6 +93,7 @@ impl Life {
             let asked = async {
                 shutdown.wait().await;
                 servers.controller.drain();
+                servers.admin.drain();
                 member.stop().await;
                 std::future::pending::<()>().await;
             };
@@ -103,6 +104,7 @@ impl Life {
                 () = shutdown.stopped() => Ok(()),
             };
             servers.controller.drain();
+            servers.admin.drain();
             servers.raft.drain();
             serving.end().await;
             drop(lock);

@@ -1,15 +1,20 @@
-//! `ottla config explain`: every value with its source and its effect.
+//! `ottla config explain`: every value of a configuration file with its source and its effect; `describe`, `set` and `unset` ask
+//! the cluster.
+
+mod resources;
 
 use std::path::{Path, PathBuf};
 
 use ottla_runtime::config::ExplainRow;
 use serde::Serialize;
 
+use crate::cli::client;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Rows};
+use crate::cli::patience::patient;
 use crate::settings::{self, Overrides};
 
-/// What can be done with the configuration.
+/// What can be done with configurations.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print every key with its value, its source and what it does here.
@@ -22,6 +27,15 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         changed: bool,
     },
+    /// Show the configs of a topic or a broker, as the cluster has them.
+    #[command(subcommand)]
+    Describe(resources::Shown),
+    /// Set configs.
+    #[command(subcommand)]
+    Set(resources::Set),
+    /// Take configs back to their defaults.
+    #[command(subcommand)]
+    Unset(resources::Unset),
 }
 
 #[derive(Serialize)]
@@ -29,12 +43,31 @@ pub(super) enum ConfigCommand {
 struct Explained(Vec<ExplainRow>);
 
 /// Runs one of the commands.
-pub(super) fn run(command: &ConfigCommand, format: Format) -> Result<(), Failure> {
-    let ConfigCommand::Explain { file, overrides, changed } = command;
-    let config = settings::load(file.as_deref(), overrides, preset(file.as_deref()))?;
+pub(super) fn run(admin: &str, command: ConfigCommand, format: Format) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Explain { file, overrides, changed } => {
+            explain(file.as_deref(), &overrides, changed, format)
+        }
+        ConfigCommand::Describe(shown) => {
+            client(patient(admin, resources::describe(admin, shown, format)))
+        }
+        ConfigCommand::Set(set) => client(patient(admin, resources::set(admin, set, format))),
+        ConfigCommand::Unset(unset) => {
+            client(patient(admin, resources::unset(admin, unset, format)))
+        }
+    }
+}
+
+fn explain(
+    file: Option<&Path>,
+    overrides: &Overrides,
+    changed: bool,
+    format: Format,
+) -> Result<(), Failure> {
+    let config = settings::load(file, overrides, preset(file))?;
     let mut rows = config.explain_unknown_variables();
     rows.extend(config.explain());
-    if *changed {
+    if changed {
         rows.retain(|row| row.value != row.default);
     }
     Ok(format.print(&Explained(rows))?)

@@ -6,6 +6,7 @@ use rskafka::client::partition::{OffsetAt, PartitionClient};
 use rskafka::record::RecordAndOffset;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::cli::failure::Failure;
 use crate::cli::kafka::Kafka;
@@ -39,22 +40,48 @@ pub(super) struct ConsumeArgs {
     partition: Option<i32>,
 }
 
+/// A record as programs get it.
 #[derive(Serialize)]
-struct Consumed {
-    partition: i32,
-    offset: i64,
-    timestamp_ms: i64,
-    key: Option<Content>,
-    value: Option<Content>,
-    headers: std::collections::BTreeMap<String, Content>,
+pub(super) struct Consumed {
+    /// Where it is.
+    pub partition: i32,
+    /// Where it is there.
+    pub offset: i64,
+    /// Its time, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// Its key.
+    pub key: Option<Content>,
+    /// Its value.
+    pub value: Option<Content>,
+    /// Its headers.
+    pub headers: std::collections::BTreeMap<String, Content>,
+}
+
+impl Consumed {
+    /// A record that was read.
+    pub(super) fn new(partition: i32, found: RecordAndOffset) -> Self {
+        Self {
+            partition,
+            offset: found.offset,
+            timestamp_ms: found.record.timestamp.timestamp_millis(),
+            key: found.record.key.map(Content::from),
+            value: found.record.value.map(Content::from),
+            headers: found.record.headers.into_iter().map(|(k, v)| (k, v.into())).collect(),
+        }
+    }
 }
 
 /// Text where the bytes are UTF-8, else `{"hex": …}`: what is printed is what was stored.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Content {
+pub(super) enum Content {
+    /// UTF-8.
     Text(String),
-    Bytes { hex: String },
+    /// Anything else.
+    Bytes {
+        /// Two digits a byte.
+        hex: String,
+    },
 }
 
 impl From<Vec<u8>> for Content {
@@ -69,25 +96,23 @@ impl From<Vec<u8>> for Content {
     }
 }
 
+/// A partition and its next records.
 type Batch = Result<(i32, Vec<RecordAndOffset>), Failure>;
 
 /// Prints records until `--count` is reached or the user stops it.
 pub(super) async fn run(bootstrap: &str, args: ConsumeArgs, format: Format) -> Result<(), Failure> {
     let kafka = Arc::new(Kafka::connect(bootstrap).await?);
     let partitions = chosen(&args, kafka.partitions(&args.topic).await?)?;
-    let (batches, mut inbox) = mpsc::channel::<Batch>(QUEUE_BATCHES);
     let at = if args.from_beginning { OffsetAt::Earliest } else { OffsetAt::Latest };
-    let mut readers = tokio::task::JoinSet::new();
+    let mut readers = Readers::new(kafka.clone());
     for index in partitions {
         let partition = kafka.partition(&args.topic, index).await?;
         let from = partition.get_offset(at).await.map_err(|error| kafka.failure(&error))?;
-        readers.spawn(read(kafka.clone(), partition, from, batches.clone()));
+        readers.read(partition, from);
     }
-    drop(batches);
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let Some(batch) = inbox.recv().await else { break };
-        let (partition, records) = batch?;
+        let (partition, records) = readers.next().await?;
         for record in records.into_iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
             left -= 1;
             print(partition, record, format)?;
@@ -109,6 +134,32 @@ fn chosen(args: &ConsumeArgs, partitions: Vec<i32>) -> Result<Vec<i32>, Failure>
                 partitions.last().copied().unwrap_or_default()
             ),
         }),
+    }
+}
+
+/// Readers of partitions, whose records come together.
+pub(super) struct Readers {
+    kafka: Arc<Kafka>,
+    batches: mpsc::Sender<Batch>,
+    inbox: mpsc::Receiver<Batch>,
+    tasks: JoinSet<()>,
+}
+
+impl Readers {
+    /// None yet.
+    pub(super) fn new(kafka: Arc<Kafka>) -> Self {
+        let (batches, inbox) = mpsc::channel(QUEUE_BATCHES);
+        Self { kafka, batches, inbox, tasks: JoinSet::new() }
+    }
+
+    /// Reads a partition from an offset on.
+    pub(super) fn read(&mut self, partition: PartitionClient, from: i64) {
+        self.tasks.spawn(read(self.kafka.clone(), partition, from, self.batches.clone()));
+    }
+
+    /// The next records of a partition.
+    pub(super) async fn next(&mut self) -> Batch {
+        self.inbox.recv().await.expect("a sender is kept here")
     }
 }
 
@@ -137,14 +188,7 @@ async fn read(
 
 fn print(partition: i32, found: RecordAndOffset, format: Format) -> std::io::Result<()> {
     let value = found.record.value.clone().unwrap_or_default();
-    let element = Consumed {
-        partition,
-        offset: found.offset,
-        timestamp_ms: found.record.timestamp.timestamp_millis(),
-        key: found.record.key.map(Content::from),
-        value: found.record.value.map(Content::from),
-        headers: found.record.headers.into_iter().map(|(k, v)| (k, v.into())).collect(),
-    };
+    let element = Consumed::new(partition, found);
     format.print_element(&value, &element)
 }
 

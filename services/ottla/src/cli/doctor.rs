@@ -1,9 +1,10 @@
-//! `ottla doctor`: a record through the whole cluster, and a look at what it depends on.
+//! `ottla doctor`: a record through the whole cluster, an offset through a group's coordinator, and a look at what it depends on.
 //!
 //! Invariant: each check ends in one line, whatever became of the others; the last line is the link to the record's trace, if a
 //! collector has it. The exit code is 0 only if all went well; a trace that nobody took is a warning.
 
 mod collector;
+mod group;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -194,7 +195,14 @@ async fn record_checks(bootstrap: &str, topic: &str, trace: TraceParent) -> Vec<
         Ok(false) => Check::new("consume", false, "another record came back; look at the logs"),
         Err(error) => failed("consume", kafka.failure(&error)),
     };
-    vec![Check::new("produce", offset >= 0, place), consumed]
+    let group = match group::commit_and_read_back(bootstrap, topic, offset + 1).await {
+        Ok(coordinator) => {
+            let place = format!("group {} committed {} at {coordinator}", group::GROUP, offset + 1);
+            Check::new("group", true, place)
+        }
+        Err(failure) => failed("group", failure),
+    };
+    vec![Check::new("produce", offset >= 0, place), consumed, group]
 }
 
 async fn produce(

@@ -115,6 +115,11 @@ impl Failure {
         })
     }
 
+    /// The cluster refused with an error of Kafka's; the message is cause, then cure.
+    pub fn refused(error: ottla_types::ErrorCode, message: String) -> Self {
+        Self::Refused { reason: error.name().to_owned(), message }
+    }
+
     /// There is no such topic.
     pub fn no_topic(name: &str) -> Self {
         Self::Refused {

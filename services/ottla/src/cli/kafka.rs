@@ -10,6 +10,7 @@ use rskafka::client::{Client, ClientBuilder};
 use rskafka::record::Record;
 
 use crate::cli::failure::Failure;
+use crate::cli::wire::Wire;
 
 /// How long a command tries before it says that the cluster does not answer.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -35,13 +36,8 @@ impl Kafka {
 
     /// The partitions of a topic, in order.
     pub(super) async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Failure> {
-        // All topics are asked for: asking for this one would make it where the cluster allows that.
-        let topics = self.client.list_topics().await.map_err(|error| self.failure(&error))?;
-        let known = topics.into_iter().find(|candidate| candidate.name == topic);
-        let known = known.filter(|found| !found.partitions.is_empty());
-        known
-            .map(|found| found.partitions.into_iter().collect())
-            .ok_or_else(|| Failure::no_topic(topic))
+        // Not asked of the library: it hides internal topics.
+        Wire::connect(&self.bootstrap).await?.partitions(topic).await
     }
 
     /// The same; makes the topic where there is none and the cluster allows it.

@@ -1,4 +1,7 @@
-//! `ottla topic create|list|describe|delete`.
+//! `ottla topic create|list|describe|alter|add-partitions|tail|delete`.
+
+pub(super) mod configs;
+mod tail;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +12,7 @@ use serde::Serialize;
 use crate::cli::admin::Admin;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, Rows};
+use crate::cli::patience::patient;
 
 /// Topics of one page.
 const PAGE_SIZE: i32 = 1_000;
@@ -49,6 +53,37 @@ pub(super) enum TopicCommand {
         /// Its name.
         name: String,
     },
+    /// Change a topic's configs.
+    Alter {
+        /// Its name.
+        name: String,
+        /// Set a config, by Kafka's name.
+        #[arg(
+            long,
+            value_name = "NAME=VALUE",
+            required_unless_present = "unset",
+            value_parser = crate::cli::assignment
+        )]
+        set: Vec<(String, String)>,
+        /// Take a config back to its default.
+        #[arg(long, value_name = "NAME")]
+        unset: Vec<String>,
+    },
+    /// Give a topic more partitions; it cannot have fewer again.
+    AddPartitions {
+        /// Its name.
+        name: String,
+        /// How many it has from then on, in all.
+        #[arg(
+            long = "to",
+            value_name = "N",
+            allow_negative_numbers = true,
+            value_parser = clap::value_parser!(i32).range(1..)
+        )]
+        total: i32,
+    },
+    /// Print new records of all partitions, as they come.
+    Tail(tail::TailArgs),
     /// Delete a topic and its records.
     Delete {
         /// Its name.
@@ -86,13 +121,30 @@ struct Partition {
 }
 
 #[derive(Serialize)]
+struct Grown {
+    name: String,
+    partitions: i32,
+}
+
+#[derive(Serialize)]
 struct Deleted {
     name: String,
     id: String,
 }
 
 /// Runs one of the commands.
-pub(super) async fn run(admin: &str, command: TopicCommand, format: Format) -> Result<(), Failure> {
+pub(super) async fn run(
+    (bootstrap, admin): (&str, &str),
+    command: TopicCommand,
+    format: Format,
+) -> Result<(), Failure> {
+    match command {
+        TopicCommand::Tail(args) => tail::run(bootstrap, args, format).await,
+        command => patient(admin, manage(admin, command, format)).await,
+    }
+}
+
+async fn manage(admin: &str, command: TopicCommand, format: Format) -> Result<(), Failure> {
     let admin = Admin::connect(admin).await?;
     let mut client = TopicServiceClient::new(admin.channel.clone());
     match command {
@@ -116,6 +168,20 @@ pub(super) async fn run(admin: &str, command: TopicCommand, format: Format) -> R
                 partitions: found.partitions.into_iter().map(Partition::from).collect(),
             })?;
         }
+        TopicCommand::Alter { name, set, unset } => {
+            configs::alter(&admin, name, (set, unset), format).await?;
+        }
+        TopicCommand::AddPartitions { name, total } => {
+            let request = proto::CreatePartitionsRequest {
+                name: name.clone(),
+                partition_count: total,
+                ..Default::default()
+            };
+            let grown = admin.answer(client.create_partitions(request).await)?;
+            format.print(&Grown { name, partitions: grown.partition_count })?;
+        }
+        // Run by itself: it asks no controller.
+        TopicCommand::Tail(_) => {}
         TopicCommand::Delete { name } => {
             let request = proto::DeleteTopicRequest { name: name.clone(), ..Default::default() };
             let deleted = admin.answer(client.delete_topic(request).await)?;
@@ -207,6 +273,16 @@ impl Rows for Described {
             ]
         };
         self.partitions.iter().map(row).collect()
+    }
+}
+
+impl Rows for Grown {
+    fn heads(&self) -> Vec<&'static str> {
+        vec!["NAME", "PARTITIONS"]
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        vec![vec![self.name.clone(), self.partitions.to_string()]]
     }
 }
 

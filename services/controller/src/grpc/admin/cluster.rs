@@ -1,24 +1,32 @@
 //! `ClusterService`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ottla_api::controller::{QuorumRole, QuorumStatus};
+use ottla_api::storage::NodeConfig;
 use ottla_metadata::Image;
 use ottla_metadata::image::{Broker, Gateway};
 use ottla_proto::admin::v1 as wire;
 use ottla_proto::admin::v1::cluster_service_server::ClusterService;
 use ottla_types::NodeId;
 use tonic::{Request, Response, Status};
+use tracing::Span;
 
 use super::errors::AdminError;
 use super::topic_values::to_i32;
-use super::{AdminServices, pages, respond};
+use super::watches::{ClusterWatch, Watched};
+use super::{AdminServices, context, pages, respond, span};
 
 /// Nodes of each kind in the answer about the whole cluster.
 const MAX_NODES_IN_CLUSTER: usize = 100;
+/// How long a storage node may take to tell its configuration.
+const CONFIGS_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[tonic::async_trait]
 impl ClusterService for AdminServices {
+    type WatchClusterStream = Watched<wire::WatchClusterResponse>;
+
     async fn get_cluster(
         &self,
         request: Request<wire::GetClusterRequest>,
@@ -40,6 +48,22 @@ impl ClusterService for AdminServices {
         respond(self.gateways(request.into_inner()).await)
     }
 
+    async fn describe_storage_node_configs(
+        &self,
+        request: Request<wire::DescribeStorageNodeConfigsRequest>,
+    ) -> Result<Response<wire::DescribeStorageNodeConfigsResponse>, Status> {
+        let span = span("DescribeStorageNodeConfigs", &request);
+        respond(self.node_configs(span, request.into_inner()).await)
+    }
+
+    async fn watch_cluster(
+        &self,
+        request: Request<wire::WatchClusterRequest>,
+    ) -> Result<Response<Self::WatchClusterStream>, Status> {
+        let request_id = request.into_inner().request_id;
+        respond(self.watches.watch(ClusterWatch::new(self, request_id)))
+    }
+
     async fn get_quorum(
         &self,
         request: Request<wire::GetQuorumRequest>,
@@ -51,7 +75,21 @@ impl ClusterService for AdminServices {
 }
 
 impl AdminServices {
-    async fn quorum(&self) -> Result<wire::Quorum, AdminError> {
+    async fn node_configs(
+        &self,
+        span: Span,
+        request: wire::DescribeStorageNodeConfigsRequest,
+    ) -> Result<wire::DescribeStorageNodeConfigsResponse, AdminError> {
+        let node = NodeId(request.node_id);
+        let unknown = || AdminError::no_node(node);
+        let storage = self.storage.get(node, &self.image()).ok_or_else(unknown)?;
+        let asked = storage.describe_node_configs(context(span, CONFIGS_TIMEOUT)).await;
+        let configs = asked.map_err(AdminError::Call)?.into_iter().map(node_config).collect();
+        let request_id = request.request_id;
+        Ok(wire::DescribeStorageNodeConfigsResponse { request_id, configs })
+    }
+
+    pub(super) async fn quorum(&self) -> Result<wire::Quorum, AdminError> {
         let status = self.member.status().await.map_err(AdminError::Call)?;
         let silences = self.member.silences().await.map_err(AdminError::Call)?;
         Ok(quorum(status, &silences))
@@ -110,7 +148,7 @@ impl AdminServices {
     }
 }
 
-fn storage_node(image: &Image, broker: &Broker) -> wire::StorageNode {
+pub(super) fn storage_node(image: &Image, broker: &Broker) -> wire::StorageNode {
     let node = broker.registration.node;
     let partitions = || image.topics_on(node).flat_map(|topic| &topic.partitions);
     let endpoint = &broker.registration.storage_endpoint;
@@ -128,7 +166,7 @@ fn storage_node(image: &Image, broker: &Broker) -> wire::StorageNode {
     }
 }
 
-fn gateway(gateway: &Gateway) -> wire::Gateway {
+pub(super) fn gateway(gateway: &Gateway) -> wire::Gateway {
     let state =
         if gateway.draining { wire::GatewayState::Draining } else { wire::GatewayState::Active };
     let listener = |listener: &ottla_metadata::event::GatewayListener| wire::GatewayListener {
@@ -142,6 +180,18 @@ fn gateway(gateway: &Gateway) -> wire::Gateway {
         state: state.into(),
         listeners: gateway.registration.listeners.iter().map(listener).collect(),
         own_storage_node_id: gateway.registration.own_storage_node.map(|node| node.0),
+    }
+}
+
+fn node_config(config: NodeConfig) -> wire::StorageNodeConfig {
+    wire::StorageNodeConfig {
+        name: config.name,
+        value: config.value,
+        default_value: config.default,
+        is_set: config.is_set,
+        is_sensitive: config.is_sensitive,
+        r#type: config.kind,
+        effect: config.effect,
     }
 }
 

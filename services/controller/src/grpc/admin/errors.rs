@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use ottla_api::CallError;
 use ottla_metadata::Refusal;
-use ottla_types::ErrorCode;
+use ottla_types::{ErrorCode, NodeId};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -51,6 +51,14 @@ impl AdminError {
             }
             other => other,
         }
+    }
+
+    /// No such storage node.
+    pub(super) fn no_node(node: NodeId) -> Self {
+        let message = format!(
+            "there is no storage node {node}; `ottla status` (ListStorageNodes) shows those that are there"
+        );
+        Self::Refused(Refusal::new(ErrorCode::BrokerIdNotRegistered, message))
     }
 
     /// What a coordinator, or the lack of one, refuses about a group.
@@ -100,6 +108,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         ErrorCode::TopicAlreadyExists => Code::AlreadyExists,
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::UnknownTopicId
+        | ErrorCode::BrokerIdNotRegistered
         | ErrorCode::GroupIdNotFound => Code::NotFound,
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidGroupId

@@ -10,6 +10,7 @@ mod reset;
 #[cfg(test)]
 mod tests;
 mod values;
+mod watching;
 
 use futures::stream::{self, StreamExt as _};
 use ottla_coordinator::command::List;
@@ -22,14 +23,19 @@ use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use super::errors::AdminError;
+use super::watches::Watched;
 use super::{AdminServices, pages, respond, span};
 use coordinators::{ANY_TOKEN, Coordinators, Place};
+use watching::{GroupWatch, OffsetWatch};
 
 /// Coordinators that are asked at a time for one list.
 const COORDINATORS_AT_ONCE: usize = 16;
 
 #[tonic::async_trait]
 impl GroupService for AdminServices {
+    type WatchGroupsStream = Watched<wire::WatchGroupsResponse>;
+    type WatchGroupOffsetsStream = Watched<wire::WatchGroupOffsetsResponse>;
+
     async fn list_groups(
         &self,
         request: Request<wire::ListGroupsRequest>,
@@ -62,6 +68,22 @@ impl GroupService for AdminServices {
         respond(self.reset_group(span, request.into_inner()).await)
     }
 
+    async fn watch_groups(
+        &self,
+        request: Request<wire::WatchGroupsRequest>,
+    ) -> Result<Response<Self::WatchGroupsStream>, Status> {
+        let watch = GroupWatch::new(self, request.into_inner());
+        respond(watch.and_then(|watch| self.watches.watch(watch)))
+    }
+
+    async fn watch_group_offsets(
+        &self,
+        request: Request<wire::WatchGroupOffsetsRequest>,
+    ) -> Result<Response<Self::WatchGroupOffsetsStream>, Status> {
+        let watch = OffsetWatch::new(self, request.into_inner());
+        respond(watch.and_then(|watch| self.watches.watch(watch)))
+    }
+
     async fn delete_group(
         &self,
         request: Request<wire::DeleteGroupRequest>,
@@ -73,7 +95,7 @@ impl GroupService for AdminServices {
 
 impl AdminServices {
     /// A page of groups: coordinator after coordinator, until the page is full.
-    async fn list_groups_page(
+    pub(super) async fn list_groups_page(
         &self,
         span: Span,
         request: wire::ListGroupsRequest,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ottla_metadata::command::{NewTopic, TopicOutcome};
+use ottla_metadata::command::{NewPartitions, NewTopic, TopicOutcome};
 use ottla_metadata::image;
 use ottla_metadata::topic_config::{ConfigSource, DescribedConfig, Served};
 use ottla_metadata::{Refusal, Reply};
@@ -63,6 +63,31 @@ pub(super) fn new_topic(request: wire::CreateTopicRequest) -> Result<NewTopic, A
         replication_factor: request.replication_factor.map(factor).transpose()?,
         assignments: request.assignments.into_iter().map(assignment).collect(),
         configs,
+    })
+}
+
+/// A topic's new partitions. By hand they are all placed, in order, behind those that are there.
+pub(super) fn new_partitions(
+    request: &wire::CreatePartitionsRequest,
+    current: usize,
+) -> Result<NewPartitions, AdminError> {
+    let mut by_hand = request.assignments.clone();
+    by_hand.sort_by_key(|assignment| assignment.partition);
+    let expected = by_hand.iter().zip(to_i32(current)..);
+    if let Some((wrong, next)) = expected.into_iter().find(|(one, next)| one.partition != *next) {
+        let message = format!(
+            "assignments has partition {} where {next} comes next; place the new partitions, each once",
+            wrong.partition
+        );
+        return Err(AdminError::invalid(message));
+    }
+    let replicas =
+        |one: wire::ReplicaAssignment| one.replica_node_ids.into_iter().map(NodeId).collect();
+    let assignments: Vec<_> = by_hand.into_iter().map(replicas).collect();
+    Ok(NewPartitions {
+        name: request.name.clone(),
+        count: request.partition_count,
+        assignments: (!assignments.is_empty()).then_some(assignments),
     })
 }
 

@@ -11,10 +11,13 @@ use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use super::errors::AdminError;
+use super::watches::{TopicWatch, Watched};
 use super::{AdminServices, pages, respond, span, topic_values};
 
 #[tonic::async_trait]
 impl TopicService for AdminServices {
+    type WatchTopicsStream = Watched<wire::WatchTopicsResponse>;
+
     async fn create_topic(
         &self,
         request: Request<wire::CreateTopicRequest>,
@@ -59,6 +62,21 @@ impl TopicService for AdminServices {
     ) -> Result<Response<wire::AlterTopicConfigsResponse>, Status> {
         let span = span("AlterTopicConfigs", &request);
         respond(self.alter_configs(span, request.into_inner()).await)
+    }
+
+    async fn create_partitions(
+        &self,
+        request: Request<wire::CreatePartitionsRequest>,
+    ) -> Result<Response<wire::CreatePartitionsResponse>, Status> {
+        let span = span("CreatePartitions", &request);
+        respond(self.add_partitions(span, request.into_inner()).await)
+    }
+
+    async fn watch_topics(
+        &self,
+        request: Request<wire::WatchTopicsRequest>,
+    ) -> Result<Response<Self::WatchTopicsStream>, Status> {
+        respond(self.watches.watch(TopicWatch::new(&self.member, request.into_inner())))
     }
 
     async fn describe_topic_configs(
@@ -122,6 +140,27 @@ impl AdminServices {
             topic_values::one_topic(submitted.reply).map_err(|error| error.of_topic(&name))?;
         let (id, metadata_offset) = (outcome.id.to_string(), submitted.offset.0);
         Ok(wire::DeleteTopicResponse { request_id, id, metadata_offset })
+    }
+
+    async fn add_partitions(
+        &self,
+        span: Span,
+        request: wire::CreatePartitionsRequest,
+    ) -> Result<wire::CreatePartitionsResponse, AdminError> {
+        let name = request.name.clone();
+        let current = self.image().topic_by_name(&name).map(|topic| topic.partitions.len());
+        let current = current.ok_or_else(|| AdminError::no_topic(&name))?;
+        let topic = topic_values::new_partitions(&request, current)?;
+        let validate_only = request.validate_only;
+        let command = Command::CreatePartitions { topics: vec![topic], validate_only };
+        let submitted = self.write(span, command).await?;
+        let outcome =
+            topic_values::one_topic(submitted.reply).map_err(|error| error.of_topic(&name))?;
+        Ok(wire::CreatePartitionsResponse {
+            request_id: request.request_id,
+            partition_count: outcome.partitions,
+            metadata_offset: submitted.offset.0,
+        })
     }
 
     async fn alter_configs(

@@ -36,7 +36,21 @@ impl AdminServices {
     ) -> Result<wire::ListGroupOffsetsResponse, AdminError> {
         let size = pages::size(request.page_size)?;
         let after = token(&request.page_token)?;
-        let group = values::group_id(&request.id)?;
+        let mut offsets = self.offsets_of(&span, &request.id, (after, size)).await?;
+        let next_page_token =
+            pages::cut(&mut offsets, size, |last| format!("{}:{}", last.topic, last.partition));
+        let request_id = request.request_id;
+        Ok(wire::ListGroupOffsetsResponse { request_id, offsets, next_page_token })
+    }
+
+    /// So many of a group's partitions behind one, and one more where there are more.
+    pub(super) async fn offsets_of(
+        &self,
+        span: &Span,
+        id: &str,
+        (after, most): (Option<Named>, usize),
+    ) -> Result<Vec<wire::GroupOffset>, AdminError> {
+        let group = values::group_id(id)?;
         let coordinators = Coordinators::of(self, span.clone());
         let described = describe(&coordinators, &group).await?;
         let missing = || AdminError::of_group(group.as_str(), ErrorCode::GroupIdNotFound);
@@ -46,13 +60,10 @@ impl AdminServices {
             .into_iter()
             .filter(|(at, _)| after.as_ref().is_none_or(|after| at > after))
             .map(|(_, offset)| offset)
-            .take(size + 1)
+            .take(most + 1)
             .collect();
-        let next_page_token =
-            pages::cut(&mut offsets, size, |last| format!("{}:{}", last.topic, last.partition));
-        self.measure(&span, &mut offsets).await;
-        let request_id = request.request_id;
-        Ok(wire::ListGroupOffsetsResponse { request_id, offsets, next_page_token })
+        self.measure(span, &mut offsets).await;
+        Ok(offsets)
     }
 
     /// Adds the ends of the logs, and the lags.

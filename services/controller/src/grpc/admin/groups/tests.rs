@@ -284,3 +284,46 @@ async fn before_there_was_any_group_lists_are_empty_and_the_cure_is_told() {
     assert_refused(refused, Code::Unavailable, "COORDINATOR_NOT_AVAILABLE");
     setup.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_of_groups_sees_them_come_change_and_go() {
+    let setup = Setup::new().await;
+    setup.node.replay("a", &[committed("a", 0, 50)]);
+    let request = wire::WatchGroupsRequest { interval_ms: 100, ..Default::default() };
+    let mut groups = setup.client().watch_groups(request).await.unwrap().into_inner();
+    let first = groups.message().await.unwrap().unwrap();
+    assert_eq!((first.groups.len(), first.groups[0].state()), (1, wire::GroupState::Empty));
+    let request =
+        wire::WatchGroupOffsetsRequest { id: "a".into(), interval_ms: 100, ..Default::default() };
+    let mut offsets = setup.client().watch_group_offsets(request).await.unwrap().into_inner();
+    let first = offsets.message().await.unwrap().unwrap();
+    assert_eq!(first.offsets[0].lag, Some(LOG_END - 50));
+    setup.reset("a", &["t"], Target::Offset(90)).await.unwrap();
+    let moved = offsets.message().await.unwrap().unwrap();
+    assert_eq!((moved.offsets.len(), moved.offsets[0].lag), (2, Some(LOG_END - 90)));
+    setup.node.replay("a", &[stable("a")]);
+    let joined = groups.message().await.unwrap().unwrap();
+    assert_eq!(joined.groups[0].state(), wire::GroupState::Stable);
+    setup.node.replay("a", &[Event::GroupRemoved { group: group("a") }]);
+    let gone = groups.message().await.unwrap().unwrap();
+    assert_eq!(gone.deleted_ids, ["a"]);
+    let ended = offsets.message().await;
+    assert_refused(ended, Code::NotFound, "GROUP_ID_NOT_FOUND");
+    setup.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_falls_silent_takes_no_group_from_a_watcher() {
+    let setup = Setup::new().await;
+    ["a", "b", "c", "d"].iter().for_each(|id| setup.node.replay(id, &[committed(id, 0, 1)]));
+    let request = wire::WatchGroupsRequest { interval_ms: 100, ..Default::default() };
+    let mut groups = setup.client().watch_groups(request).await.unwrap().into_inner();
+    assert_eq!(groups.message().await.unwrap().unwrap().groups.len(), 4);
+    let silent = setup.node.silence_all_but("a");
+    let told = groups.message().await.unwrap().unwrap();
+    assert_eq!((told.unavailable_partitions, told.deleted_ids), (silent, vec![]));
+    let request = wire::WatchGroupsRequest { interval_ms: 5, ..Default::default() };
+    let refused = setup.client().watch_groups(request).await.map(drop);
+    assert_refused(refused, Code::InvalidArgument, "INVALID_REQUEST");
+    setup.end().await;
+}
