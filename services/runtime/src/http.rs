@@ -9,4 +9,4 @@ mod server;
 mod tests;
 
 pub use health::{Health, RoleHealth, RoleState};
-pub use server::{HttpServer, MAX_HTTP_CONNECTIONS};
+pub use server::{HttpServer, MAX_HTTP_CONNECTIONS, MAX_SCRAPES};

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Scrape, Source};
 use crate::seams::{HostPort, Seams};
 use crate::shutdown::Shutdown;
 
@@ -15,11 +15,15 @@ struct Running {
 }
 
 async fn start() -> Running {
+    start_with(Metrics::new()).await
+}
+
+async fn start_with(metrics: Metrics) -> Running {
     let seams = Seams::real();
     let listener = seams.net.bind(&HostPort::new("127.0.0.1", 0)).await.unwrap();
     let address = HostPort::new("127.0.0.1", listener.local_addr().unwrap().port());
     let (health, shutdown) = (Health::new(), Shutdown::new());
-    let server = HttpServer { metrics: Metrics::new(), health: health.clone() };
+    let server = HttpServer { metrics, health: health.clone() };
     server.start(&seams, listener, shutdown.clone());
     Running { seams, address, health, shutdown }
 }
@@ -106,6 +110,36 @@ async fn probes_are_answered_while_the_process_drains_and_not_after() {
     // The idle connection is closed.
     while !matches!(idle.read(&mut [0; 16]).await, Ok(0) | Err(_)) {}
     while server.seams.net.connect(&server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// More than sockets take that nobody reads from.
+struct Long;
+
+impl Source for Long {
+    fn write(&self, scrape: &mut Scrape) {
+        scrape.gauge("long", "Long", "1".repeat(20 << 20));
+    }
+}
+
+#[tokio::test]
+async fn scrapes_that_nobody_reads_are_few_and_health_is_told_beside_them() {
+    let metrics = Metrics::new();
+    metrics.add(std::sync::Arc::new(Long));
+    let server = start_with(metrics).await;
+    let mut unread = Vec::new();
+    for _ in 0..MAX_SCRAPES {
+        let mut stream = server.seams.net.connect(&server.address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        // Its answer began.
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        unread.push(stream);
+    }
+    assert!(server.get("/metrics").await.starts_with("HTTP/1.1 503"));
+    assert!(server.get("/health/live").await.starts_with("HTTP/1.1 200"));
+    unread.pop();
+    while !server.get("/metrics").await.starts_with("HTTP/1.1 200") {
         tokio::task::yield_now().await;
     }
 }
