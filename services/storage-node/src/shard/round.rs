@@ -112,13 +112,13 @@ impl Shard {
         partition.replica.written(partition.log.end(), &mut effects);
         partition.replica.durable(partition.log.durable_end(), &mut effects);
         self.obey(id, effects);
+    }
+
+    /// Carries out what a replica wants, after any change of it.
+    pub(super) fn obey(&mut self, id: TopicPartition, effects: Vec<Effect>) {
         if let Some(partition) = self.partitions.get(&id) {
             partition.tell();
         }
-    }
-
-    /// Carries out what a replica wants.
-    pub(super) fn obey(&mut self, id: TopicPartition, effects: Vec<Effect>) {
         for effect in effects {
             let Some(partition) = self.partitions.get_mut(&id) else { return };
             let log_start = partition.replica.start();
@@ -168,7 +168,6 @@ impl Shard {
         partition.log.fail();
         let mut effects = Vec::new();
         partition.replica.r16_stop(&mut effects);
-        partition.tell();
         self.obey(id, effects);
         let waiters = self.parked.partition_changed(id);
         self.wake(waiters);

@@ -1,10 +1,10 @@
 //! What scrapes see of a node: figures that follow what happened, and sums that never go back.
 
-use ottla_api::storage::{Acks, topic_partition};
+use ottla_api::storage::{Acks, DeleteRecordsPartition, DeleteRecordsRequest, topic_partition};
 use ottla_runtime::metrics::{Format, Metrics};
-use ottla_types::ErrorCode;
+use ottla_types::{ErrorCode, Offset};
 
-use super::node::{Node, World, batch, eventually, fetch_request};
+use super::node::{Node, World, batch, context, eventually, fetch_request};
 
 /// A figure at this moment.
 async fn figure(node: &Node, name: &str) -> Option<f64> {
@@ -38,6 +38,11 @@ async fn figures_of_a_partition_go_with_it_and_the_sums_stay() {
     assert_eq!(of("ottla_storage_read_bytes_total").await, Some(bytes));
     assert_eq!(of("ottla_storage_commit_seconds_count").await.map(|count| count > 0.0), Some(true));
     assert_eq!(of("kafka_server_kafkaserver_brokerstate").await, Some(3.0));
+    let before = DeleteRecordsPartition { partition: id, before: Offset(2) };
+    let request = DeleteRecordsRequest { partitions: vec![before] };
+    node.storage.delete_records(context(), request).await.unwrap();
+    let oldest = "kafka_topic_partition_oldest_offset{topic=\"t\",partition=\"0\"}";
+    assert_eq!(of(oldest).await, Some(2.0), "told at once, though nobody writes");
     world.controller.delete_topic(topic);
     eventually(|| async { of(at).await.is_none() }).await;
     assert_eq!((of(all).await, of(of_topic).await, of(size).await), (Some(3.0), None, None));
