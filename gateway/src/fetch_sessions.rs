@@ -1,7 +1,8 @@
 //! Fetch sessions (KIP-227): a client names its partitions once, then only what changes, and is told only what changed.
 //!
-//! Invariant: at most `slots` sessions and [`MAX_CACHED_PARTITIONS`] partitions are kept; who is evicted is Kafka's rule. A session
-//! lives at one gateway and belongs to no connection: where it is not known, its client is told so and begins anew.
+//! Invariant: at most `slots` sessions and [`MAX_CACHED_PARTITIONS`] partitions are kept; who is evicted is Kafka's rule. One request
+//! of a session is answered at a time: a small one stands for all its partitions. A session lives at one gateway and belongs to no
+//! connection: where it is not known, its client is told so and begins anew.
 //! Deliberately does not know records, nor which partitions exist.
 
 mod cache;
@@ -21,7 +22,7 @@ use cache::Cache;
 use session::Session;
 
 /// Most partitions of all sessions of a gateway together, about 150 bytes each.
-pub(crate) const MAX_CACHED_PARTITIONS: usize = 500_000;
+pub(crate) const MAX_CACHED_PARTITIONS: usize = 250_000;
 /// A session that was not used for so long makes room for any other, and one that is older gives way to a larger one
 /// (Kafka's `MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS`).
 pub(crate) const EVICTION_AGE: Duration = Duration::from_secs(120);
@@ -43,12 +44,16 @@ pub(crate) enum Turn {
         by_id: bool,
     },
     /// With what changed.
-    Next {
-        /// The session.
-        session: Arc<Mutex<Session>>,
-        /// Its epoch, as long as no other request of it came meanwhile.
-        epoch: i32,
-    },
+    Next(Asked),
+}
+
+/// A session that is being answered: no other request of it is taken until this is dropped.
+pub(crate) struct Asked(Arc<Mutex<Session>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        lock(&self.0).answered();
+    }
 }
 
 /// What to say of a fetch's session, and which of its results.
@@ -100,14 +105,15 @@ impl FetchSessions {
             });
         }
         let session = self.locked().get(id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
-        let (epoch, size) = {
+        let size = {
             let mut session = lock(&session);
-            session.check(epoch, by_id)?;
+            session.begin_answer(epoch, by_id)?;
             session.update(&request.topics, &request.forgotten_topics_data);
             request.topics = session.topics();
-            (session.next_epoch(), session.len())
+            session.len()
         };
-        // Not while the session is locked: the cache is always locked first, or alone.
+        let asked = Asked(session);
+        // Neither is locked while the other one is.
         let mut cache = self.locked();
         if size == 0 {
             cache.remove(id);
@@ -116,30 +122,26 @@ impl FetchSessions {
         if !cache.touch(id, size, now) {
             return Err(ErrorCode::FetchSessionIdNotFound);
         }
-        Ok(Turn::Next { session, epoch })
+        Ok(Turn::Next(asked))
     }
 
     /// The fetch has its results, in the order of the request's partitions.
-    ///
-    /// # Errors
-    /// INVALID_FETCH_SESSION_EPOCH: another request of the session came meanwhile.
     pub(crate) fn settle(
         &self,
         turn: &Turn,
         request: &FetchRequest,
         results: &[FetchPartitionResult],
         now: Duration,
-    ) -> Result<Told, ErrorCode> {
+    ) -> Told {
         match turn {
-            Turn::Sessionless => Ok(Told { session_id: NO_SESSION, chosen: None }),
+            Turn::Sessionless => Told { session_id: NO_SESSION, chosen: None },
             Turn::First { by_id } => {
                 let session_id = self.begin(*by_id, request, results, now);
-                Ok(Told { session_id, chosen: None })
+                Told { session_id, chosen: None }
             }
-            Turn::Next { session, epoch } => {
-                let mut session = lock(session);
-                let chosen = session.choose(*epoch, results)?;
-                Ok(Told { session_id: session.id(), chosen: Some(chosen) })
+            Turn::Next(asked) => {
+                let mut session = lock(&asked.0);
+                Told { session_id: session.id(), chosen: Some(session.choose(results)) }
             }
         }
     }

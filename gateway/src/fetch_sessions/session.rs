@@ -33,6 +33,8 @@ pub(crate) struct Session {
     id: i32,
     by_id: bool,
     epoch: i32,
+    /// A request is being answered.
+    is_asked: bool,
     /// By place in the order.
     partitions: BTreeMap<u64, Cached>,
     next_place: u64,
@@ -48,7 +50,8 @@ impl Session {
         results: &[FetchPartitionResult],
     ) -> Self {
         let (partitions, places) = (BTreeMap::new(), HashMap::new());
-        let mut session = Self { id, by_id, epoch: 1, partitions, next_place: 0, places };
+        let (epoch, is_asked) = (1, false);
+        let mut session = Self { id, by_id, epoch, is_asked, partitions, next_place: 0, places };
         let mut results = results.iter();
         for topic in &request.topics {
             let name = session.name(&topic.topic, topic.topic_id);
@@ -72,21 +75,22 @@ impl Session {
         self.partitions.len()
     }
 
-    /// Whether a request of this epoch is the next one.
-    pub(super) fn check(&self, epoch: i32, by_id: bool) -> Result<(), ErrorCode> {
-        if epoch != self.epoch {
-            Err(ErrorCode::InvalidFetchSessionEpoch)
-        } else if by_id != self.by_id {
-            Err(ErrorCode::FetchSessionTopicIdError)
-        } else {
-            Ok(())
+    /// Takes a request, if it is the next one and the one before it is answered. The epoch after the last one is 1.
+    pub(super) fn begin_answer(&mut self, epoch: i32, by_id: bool) -> Result<(), ErrorCode> {
+        if epoch != self.epoch || self.is_asked {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
+        if by_id != self.by_id {
+            return Err(ErrorCode::FetchSessionTopicIdError);
+        }
+        self.is_asked = true;
+        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
+        Ok(())
     }
 
-    /// A request was taken: the epoch of the one after it, which is never 0 or below.
-    pub(super) fn next_epoch(&mut self) -> i32 {
-        self.epoch = self.epoch.checked_add(1).unwrap_or(1);
-        self.epoch
+    /// The request that was taken is answered, or given up.
+    pub(super) fn answered(&mut self) {
+        self.is_asked = false;
     }
 
     /// Adds and changes partitions, then takes some out.
@@ -132,14 +136,7 @@ impl Session {
     }
 
     /// Which of the results, which are in order, are to be told; what is told is remembered.
-    pub(super) fn choose(
-        &mut self,
-        epoch: i32,
-        results: &[FetchPartitionResult],
-    ) -> Result<Vec<bool>, ErrorCode> {
-        if epoch != self.epoch {
-            return Err(ErrorCode::InvalidFetchSessionEpoch);
-        }
+    pub(super) fn choose(&mut self, results: &[FetchPartitionResult]) -> Vec<bool> {
         let mut chosen = Vec::with_capacity(results.len());
         let mut gave = Vec::new();
         for ((place, cached), result) in self.partitions.iter_mut().zip(results) {
@@ -149,7 +146,7 @@ impl Session {
             }
         }
         gave.into_iter().for_each(|place| self.move_to_end(place));
-        Ok(chosen)
+        chosen
     }
 
     fn move_to_end(&mut self, place: u64) {

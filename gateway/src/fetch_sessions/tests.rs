@@ -59,7 +59,7 @@ fn exchange(
     let turn = sessions.open(&mut request, false, now)?;
     let asked = partitions(&request);
     let results: Vec<_> = asked.iter().map(|(partition, _)| answer(*partition)).collect();
-    let told = sessions.settle(&turn, &request, &results, now)?;
+    let told = sessions.settle(&turn, &request, &results, now);
     let shown = asked.iter().enumerate().filter(|(place, _)| told.tells(*place));
     let shown = shown.map(|(_, (partition, _))| *partition).collect();
     Ok((told.session_id, asked, shown))
@@ -154,14 +154,20 @@ fn a_session_that_forgets_everything_ends() {
 }
 
 #[test]
-fn an_answer_that_another_request_overtook_is_refused() {
+fn a_session_answers_one_request_at_a_time() {
     let sessions = sessions(10);
     let id = begin(&sessions, 1, START);
     let mut slow = request((id, 1), &[]);
     let turn = sessions.open(&mut slow, false, START).unwrap();
-    exchange(&sessions, request((id, 2), &[]), START, |_| result(5, 0)).unwrap();
+    let second = || exchange(&sessions, request((id, 2), &[]), START, |_| result(6, 0));
+    assert_eq!(second(), Err(ErrorCode::InvalidFetchSessionEpoch));
     let told = sessions.settle(&turn, &slow, &[result(6, 0)], START);
-    assert_eq!(told.err(), Some(ErrorCode::InvalidFetchSessionEpoch));
+    assert!(told.tells(0));
+    drop(turn);
+    assert_eq!(second(), Ok((id, vec![(0, 0)], vec![])));
+    // One that is given up does not block the session.
+    drop(sessions.open(&mut request((id, 3), &[]), false, START).unwrap());
+    assert!(exchange(&sessions, request((id, 4), &[]), START, |_| result(6, 0)).is_ok());
 }
 
 #[test]
@@ -179,7 +185,7 @@ fn topics_go_by_id_or_by_name_and_keep_what_they_are_called() {
     };
     let turn = sessions.open(&mut first, true, START).unwrap();
     let results = [result(1, 0), result(2, 0), result(3, 0)];
-    let id = sessions.settle(&turn, &first, &results, START).unwrap().session_id;
+    let id = sessions.settle(&turn, &first, &results, START).session_id;
     let mut next = request((id, 1), &[]);
     sessions.open(&mut next, true, START).unwrap();
     let named: Vec<_> =

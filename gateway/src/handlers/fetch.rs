@@ -53,11 +53,9 @@ impl Handle for Fetch {
         let image = gateway.image();
         let kept = Kept::default();
         let results = run(&call, &image, &request, &kept).await;
-        match gateway.fetch_sessions.settle(&turn, &request, &results, now) {
-            // The answer is counted before what was reserved for it is given back.
-            Ok(told) => response::answer(&call, &image, request, (results, told)),
-            Err(error) => response::refusal(&call, &request, error),
-        }
+        let told = gateway.fetch_sessions.settle(&turn, &request, &results, now);
+        // The answer is counted before what was reserved for it is given back.
+        response::answer(&call, &image, request, (results, told))
     }
 }
 
