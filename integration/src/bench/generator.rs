@@ -38,7 +38,8 @@ fn row(options: &Options, work: &Work) -> io::Result<Option<Row>> {
             let row = Row::new(work, GENERATOR, "ms", latencies.percentiles_ms());
             Row { cpu_seconds_per_gb: Some(own_cpu(&moved)), ..row }
         }
-        Task::Start | Task::Memory | Task::Consume(_) | Task::Many(_) => return Ok(None),
+        Task::Start | Task::Memory | Task::Consume(_) => return Ok(None),
+        Task::Many(_) | Task::Groups(_) | Task::Overload => return Ok(None),
     };
     Ok(Some(row))
 }

@@ -42,6 +42,11 @@ impl Latencies {
         self.0.add(&other.0).expect("both have the same bounds");
     }
 
+    /// p50, p99 and the largest, in milliseconds.
+    pub fn to_the_largest_ms(&self) -> Vec<f64> {
+        [0.5, 0.99, 1.0].map(|at| self.0.value_at_quantile(at) as f64 / 1e6).to_vec()
+    }
+
     /// p50, p99 and p99.9 in milliseconds.
     pub fn percentiles_ms(&self) -> Vec<f64> {
         [0.5, 0.99, 0.999].map(|at| self.0.value_at_quantile(at) as f64 / 1e6).to_vec()

@@ -2,9 +2,10 @@
 //!
 //! The aims are for one broker and for the same durability on both sides.
 
+use crate::bench::groups::Groups;
 use crate::bench::many::Many;
 use crate::bench::shape::Shape;
-use crate::bench::systems::{Durability, Kind};
+use crate::bench::systems::{Durability, Kind, Settings};
 
 /// One row for a system.
 #[derive(Clone, Debug)]
@@ -32,6 +33,10 @@ pub enum Task {
     Latency(Shape, u32),
     /// Many partitions created until each took a record.
     Many(Many),
+    /// The time from the first join until all groups are stable.
+    Groups(Groups),
+    /// Four times the produce that the system takes: what each kind of request sees meanwhile. Several rows.
+    Overload,
 }
 
 /// 1 KB records in batches of about 64 KiB, five in flight on each of six connections.
@@ -51,6 +56,14 @@ const SMALL: Shape = Shape { record_bytes: 100, batch_records: 595, ..KB };
 const SINGLE: Shape = Shape { acks: -1, batch_records: 1, in_flight: 1, ..KB };
 /// Topics of a thousand partitions.
 const MANY: Many = Many { topics: 10, shape: Shape { partitions: 1_000, acks: 1, ..SINGLE } };
+/// One large group.
+const LARGE: Groups = Groups { groups: 1, members: 100, partitions: 500 };
+/// Many small ones.
+const SMALL_ONES: Groups = Groups { groups: 1_000, members: 10, partitions: 10 };
+/// As Kafka is shipped; and room for a connection of each member.
+const DELAYED: [&str; 2] = ["group.initial.rebalance.delay.ms=3000", "max.connections=19000"];
+/// As Kafka's own tests have it.
+const UNDELAYED: [&str; 2] = ["group.initial.rebalance.delay.ms=0", "max.connections=19000"];
 /// Records a second of the latency rows.
 const STEADY: u32 = 5_000;
 /// The same where each is synced: what a disk can do one by one.
@@ -63,19 +76,35 @@ pub enum Phase {
     Loads(Durability),
     /// Many partitions: last, as Kafka leaves tens of thousands of files to be removed.
     Many,
+    /// Groups, with Kafka's initial delay of 3 s or without one.
+    Groups {
+        /// Whether members wait for others at the beginning.
+        delayed: bool,
+    },
+    /// More than a system takes.
+    Overload,
 }
 
 /// All parts, in order.
-pub const PHASES: [Phase; 3] =
-    [Phase::Loads(Durability::PageCache), Phase::Loads(Durability::Fsync), Phase::Many];
+pub const PHASES: [Phase; 6] = [
+    Phase::Loads(Durability::PageCache),
+    Phase::Loads(Durability::Fsync),
+    Phase::Groups { delayed: true },
+    Phase::Groups { delayed: false },
+    Phase::Overload,
+    Phase::Many,
+];
 
 impl Phase {
     /// How the systems run in this part.
-    pub fn durability(self) -> Durability {
-        match self {
-            Self::Loads(durability) => durability,
-            Self::Many => Durability::PageCache,
-        }
+    pub fn settings(self) -> Settings {
+        let (durability, lines): (_, &[&str]) = match self {
+            Self::Loads(durability) => (durability, &[]),
+            Self::Many | Self::Overload => (Durability::PageCache, &[]),
+            Self::Groups { delayed: true } => (Durability::PageCache, &DELAYED),
+            Self::Groups { delayed: false } => (Durability::PageCache, &UNDELAYED),
+        };
+        Settings { durability, lines }
     }
 
     /// The rows of one system.
@@ -84,13 +113,17 @@ impl Phase {
             Self::Loads(Durability::PageCache) => page_cache(),
             Self::Loads(Durability::Fsync) => fsync(kind),
             Self::Many => many(),
+            Self::Groups { delayed } => groups(if delayed { "3 s" } else { "none" }),
+            Self::Overload => vec![work("overload".to_owned(), Task::Overload, None)],
         }
     }
 
     /// The systems in the order in which they run: whoever leaves most to be removed is last.
     pub fn order(self) -> [Kind; 3] {
         match self {
-            Self::Loads(_) => [Kind::Kafka, Kind::OttlaOne, Kind::OttlaApart],
+            Self::Loads(_) | Self::Groups { .. } | Self::Overload => {
+                [Kind::Kafka, Kind::OttlaOne, Kind::OttlaApart]
+            }
             Self::Many => [Kind::OttlaOne, Kind::OttlaApart, Kind::Kafka],
         }
     }
@@ -145,6 +178,16 @@ fn many() -> Vec<Work> {
     vec![
         work(format!("{name}, until each took a record"), Task::Many(MANY), Some("≤ 2 s")),
         work(format!("{name}: memory afterwards"), Task::Memory, Some("≤ 60 MB")),
+    ]
+}
+
+fn groups(delay: &str) -> Vec<Work> {
+    let group = |name: &str, groups| {
+        work(format!("{name}, until stable, initial delay {delay}"), Task::Groups(groups), None)
+    };
+    vec![
+        group("a group of 100 members on 500 partitions", LARGE),
+        group("1,000 groups of 10 members", SMALL_ONES),
     ]
 }
 

@@ -4,6 +4,8 @@
 //! to be written back, before that begins. A load is preceded
 //! by the same load unmeasured, on a topic of its own, until the system is warm.
 
+mod coordination;
+
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use crate::bench::latency::{Latencies, LatencyLoad};
 use crate::bench::plan::{Phase, Task, Work};
 use crate::bench::produce::ProduceLoad;
 use crate::bench::shape::Shape;
-use crate::bench::systems::{Durability, Kind, System};
+use crate::bench::systems::{Kind, Settings, System};
 use crate::bench::table::{Row, Table};
 use crate::bench::{Moved, Options, startup};
 use crate::wire;
@@ -48,9 +50,9 @@ pub fn run(options: &Options, kind: Kind, phase: Phase, table: &mut Table) -> io
     }
     let dir = options.dir.join(format!("{kind:?}").to_lowercase());
     let _ = std::fs::remove_dir_all(&dir);
-    let mut session = Session::start(options, (kind, phase.durability()), &dir)?;
+    let mut session = Session::start(options, (kind, phase.settings()), &dir)?;
     for work in works {
-        table.push(session.measure(work)?);
+        session.measure(work)?.into_iter().for_each(|row| table.push(row));
     }
     session.say("removing what it left");
     drop(session);
@@ -80,14 +82,14 @@ struct Measured {
 }
 
 impl<'a> Session<'a> {
-    fn start(options: &'a Options, what: (Kind, Durability), dir: &Path) -> io::Result<Self> {
-        let (kind, durability) = what;
-        let (start, system) = startup::first_record(kind, durability, dir)?;
+    fn start(options: &'a Options, what: (Kind, Settings), dir: &Path) -> io::Result<Self> {
+        let (kind, settings) = what;
+        let (start, system) = startup::first_record(kind, settings, dir)?;
         Ok(Self { options, kind, system, start, warm: Vec::new(), topics: 0 })
     }
 
-    fn measure(&mut self, work: &Work) -> io::Result<Row> {
-        let row = |unit, figure| Row::new(work, self.kind.name(), unit, vec![figure]);
+    fn measure(&mut self, work: &Work) -> io::Result<Vec<Row>> {
+        let row = |unit, figure| vec![Row::new(work, self.kind.name(), unit, vec![figure])];
         match work.task {
             Task::Start => Ok(row("s", self.start.as_secs_f64())),
             Task::Memory => Ok(row("MB", self.system.resident_mb())),
@@ -97,8 +99,10 @@ impl<'a> Session<'a> {
             }
             Task::Produce(shape) | Task::Consume(shape) | Task::Latency(shape, _) => {
                 let measured = self.load(work.task, shape)?;
-                Ok(self.row(work, shape, &measured))
+                Ok(vec![self.row(work, shape, &measured)])
             }
+            Task::Groups(groups) => coordination::groups(self, work, groups),
+            Task::Overload => coordination::overload(self),
         }
     }
 
@@ -187,7 +191,7 @@ impl<'a> Session<'a> {
                     LatencyLoad { topic, shape, rate, limit }.run(bootstrap)?;
                 (moved, Some(latencies))
             }
-            Task::Start | Task::Memory | Task::Many(_) => {
+            Task::Start | Task::Memory | Task::Many(_) | Task::Groups(_) | Task::Overload => {
                 return Err(io::Error::other("this row is not a load"));
             }
         };

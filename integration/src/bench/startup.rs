@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::produce::ProduceLoad;
 use crate::bench::shape::Shape;
-use crate::bench::systems::{Durability, Kind, System};
+use crate::bench::systems::{Kind, Settings, System};
 use crate::wire;
 
 /// How long all of it may take.
@@ -23,13 +23,9 @@ const ONE_RECORD: Shape = Shape {
 };
 
 /// Starts a system, creates a topic, has one record acknowledged. How long that took, and the system.
-pub fn first_record(
-    kind: Kind,
-    durability: Durability,
-    dir: &Path,
-) -> io::Result<(Duration, System)> {
+pub fn first_record(kind: Kind, settings: Settings, dir: &Path) -> io::Result<(Duration, System)> {
     let started = Instant::now();
-    let system = System::start(kind, durability, dir)?;
+    let system = System::start(kind, settings, dir)?;
     wire::retry(PATIENCE, || wire::create_topic(&system.bootstrap, "first", (1, 1), &[]))?;
     let load = ProduceLoad {
         topic: "first".to_owned(),

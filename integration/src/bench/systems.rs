@@ -26,6 +26,26 @@ pub enum Durability {
     Fsync,
 }
 
+/// How the systems are configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// When an acknowledged record is on the disk.
+    pub durability: Durability,
+    /// More lines of the configuration, the same for all systems.
+    pub lines: &'static [&'static str],
+}
+
+impl Settings {
+    fn all(self) -> impl Iterator<Item = String> {
+        let lines = self.lines.iter().map(|line| (*line).to_owned());
+        lines.chain([
+            self.durability.property(),
+            "offsets.topic.replication.factor=1".to_owned(),
+            DELETE_SOON.to_owned(),
+        ])
+    }
+}
+
 impl Durability {
     /// The broker-wide setting.
     fn property(self) -> String {
@@ -77,12 +97,12 @@ pub struct System {
 
 impl System {
     /// Starts a system with its data and logs below `dir`, and waits until it answers.
-    pub fn start(kind: Kind, durability: Durability, dir: &Path) -> io::Result<Self> {
+    pub fn start(kind: Kind, settings: Settings, dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let system = match kind {
-            Kind::Kafka => kafka(durability, dir)?,
-            Kind::OttlaOne => ottla_one(durability, dir)?,
-            Kind::OttlaApart => ottla_apart(durability, dir)?,
+            Kind::Kafka => kafka(settings, dir)?,
+            Kind::OttlaOne => ottla_one(settings, dir)?,
+            Kind::OttlaApart => ottla_apart(settings, dir)?,
         };
         wire::retry(START_PATIENCE, || {
             Wire::connect(&system.bootstrap)?.call(0, &ApiVersionsRequest::default())
@@ -124,10 +144,10 @@ fn write(dir: &Path, name: &str, lines: &[String]) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-fn kafka(durability: Durability, dir: &Path) -> io::Result<System> {
+fn kafka(settings: Settings, dir: &Path) -> io::Result<System> {
     let (port, controller) = (free_port(), free_port());
     let bootstrap = format!("127.0.0.1:{port}");
-    let mut lines = combined(&bootstrap, controller, durability, dir);
+    let mut lines = combined(&bootstrap, controller, settings, dir);
     // Otherwise nothing that is deleted in the first half minute goes before its end.
     lines.push("log.initial.task.delay.ms=500".to_owned());
     let file = write(dir, "kafka.properties", &lines)?;
@@ -146,8 +166,8 @@ fn kafka(durability: Durability, dir: &Path) -> io::Result<System> {
 }
 
 /// What both systems read in one process.
-fn combined(bootstrap: &str, controller: u16, durability: Durability, dir: &Path) -> Vec<String> {
-    vec![
+fn combined(bootstrap: &str, controller: u16, settings: Settings, dir: &Path) -> Vec<String> {
+    let mut lines = vec![
         "process.roles=broker,controller".to_owned(),
         "node.id=1".to_owned(),
         format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
@@ -157,24 +177,23 @@ fn combined(bootstrap: &str, controller: u16, durability: Durability, dir: &Path
         "controller.listener.names=CONTROLLER".to_owned(),
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
         format!("log.dirs={}", data(dir).display()),
-        "offsets.topic.replication.factor=1".to_owned(),
         "transaction.state.log.replication.factor=1".to_owned(),
         "transaction.state.log.min.isr=1".to_owned(),
-        DELETE_SOON.to_owned(),
-        durability.property(),
-    ]
+    ];
+    lines.extend(settings.all());
+    lines
 }
 
-fn ottla_one(durability: Durability, dir: &Path) -> io::Result<System> {
+fn ottla_one(settings: Settings, dir: &Path) -> io::Result<System> {
     let (port, controller) = (free_port(), free_port());
     let bootstrap = format!("127.0.0.1:{port}");
-    let mut lines = combined(&bootstrap, controller, durability, dir);
+    let mut lines = combined(&bootstrap, controller, settings, dir);
     lines.extend(own_ports(&["storage", "admin", "http"]));
     let processes = vec![server("ottla", &write(dir, "ottla.properties", &lines)?, dir)?];
     Ok(System { bootstrap, processes, data: data(dir) })
 }
 
-fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
+fn ottla_apart(settings: Settings, dir: &Path) -> io::Result<System> {
     let (port, controller, node_port) = (free_port(), free_port(), free_ports(4));
     let bootstrap = format!("127.0.0.1:{port}");
     let voters = format!("controller.quorum.voters=101@127.0.0.1:{controller}");
@@ -191,9 +210,8 @@ fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
         "node.id=1".to_owned(),
         voters.clone(),
         format!("log.dirs={}", data(dir).display()),
-        DELETE_SOON.to_owned(),
-        durability.property(),
     ];
+    storage.extend(settings.all());
     storage.extend(own_ports(&["storage", "http"]));
     let mut gateway = vec![
         "process.roles=gateway".to_owned(),
@@ -202,6 +220,7 @@ fn ottla_apart(durability: Durability, dir: &Path) -> io::Result<System> {
         format!("listeners=PLAINTEXT://{bootstrap}"),
         format!("ottla.gateway.node.port.first={node_port}"),
     ];
+    gateway.extend(settings.all());
     gateway.extend(own_ports(&["http"]));
     let processes = vec![
         server("controller", &write(dir, "controller.properties", &control)?, dir)?,

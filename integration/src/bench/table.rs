@@ -24,6 +24,9 @@ pub struct Row {
     /// The server's CPU-seconds per GB (the generator's own in its column), where bytes moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_seconds_per_gb: Option<f64>,
+    /// The server's CPU-seconds for all of it, where no bytes are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<f64>,
     /// The server's CPU-seconds a second, at a fixed rate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<f64>,
@@ -45,6 +48,7 @@ impl Row {
             figures,
             million_records_per_second: None,
             cpu_seconds_per_gb: None,
+            cpu_seconds: None,
             cores: None,
             compiler_share: None,
             aim: work.aim,
@@ -61,6 +65,7 @@ impl Row {
         let more = [
             (self.million_records_per_second, "M records/s"),
             (self.cpu_seconds_per_gb, "CPU-s/GB"),
+            (self.cpu_seconds, "CPU-s"),
             (self.cores, "cores"),
         ];
         for (value, unit) in more {

@@ -65,7 +65,7 @@ fn main() -> io::Result<()> {
     eprintln!("  … building Ottla");
     ottla();
     for phase in PHASES {
-        let durability = phase.durability().name();
+        let durability = phase.settings().durability.name();
         if args.durability.iter().any(|name| name.replace('-', " ") == durability) {
             for kind in phase.order().into_iter().filter(|kind| wanted(name(*kind))) {
                 session::run(&options, kind, phase, &mut table)?;
