@@ -274,6 +274,15 @@ fn commit_some(member: &mut GroupClient, ledger: &Ledger, is_over: &AtomicBool) 
     }
 }
 
+/// Says that it is over when this is dropped, by a failure as well: members that go on would never be waited out.
+struct OverAtLast<'a>(&'a AtomicBool);
+
+impl Drop for OverAtLast<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 fn kill_in_commits(is_one_process: bool) {
     let dir = tempfile::tempdir().unwrap();
     let mut cluster = start(dir.path(), is_one_process);
@@ -285,6 +294,7 @@ fn kill_in_commits(is_one_process: bool) {
         for member in &mut members {
             scope.spawn(|| commit_on_and_on(member, &ledger, &is_over));
         }
+        let _over = OverAtLast(&is_over);
         for kill in 0..KILLS as u64 {
             let enough = ledger.commits.load(Ordering::SeqCst) + 60 + kill * 37 % 200;
             let is_enough = || ledger.commits.load(Ordering::SeqCst) >= enough;
@@ -292,7 +302,6 @@ fn kill_in_commits(is_one_process: bool) {
             kill_and_restart(&mut cluster);
             ledger.check(&bootstrap);
         }
-        is_over.store(true, Ordering::SeqCst);
     });
     settle(&mut members);
     assert_stable(&bootstrap);

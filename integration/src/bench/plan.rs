@@ -58,8 +58,6 @@ const SINGLE: Shape = Shape { acks: -1, batch_records: 1, in_flight: 1, ..KB };
 const MANY: Many = Many { topics: 10, shape: Shape { partitions: 1_000, acks: 1, ..SINGLE } };
 /// One large group.
 const LARGE: Groups = Groups { groups: 1, members: 100, partitions: 500 };
-/// Many small ones.
-const SMALL_ONES: Groups = Groups { groups: 1_000, members: 10, partitions: 10 };
 /// As Kafka is shipped; and room for a connection of each member.
 const DELAYED: [&str; 2] = ["group.initial.rebalance.delay.ms=3000", "max.connections=19000"];
 /// As Kafka's own tests have it.
@@ -182,13 +180,8 @@ fn many() -> Vec<Work> {
 }
 
 fn groups(delay: &str) -> Vec<Work> {
-    let group = |name: &str, groups| {
-        work(format!("{name}, until stable, initial delay {delay}"), Task::Groups(groups), None)
-    };
-    vec![
-        group("a group of 100 members on 500 partitions", LARGE),
-        group("1,000 groups of 10 members", SMALL_ONES),
-    ]
+    let name = "a group of 100 members on 500 partitions";
+    vec![work(format!("{name}, until stable, initial delay {delay}"), Task::Groups(LARGE), None)]
 }
 
 fn work(name: String, task: Task, aim: Option<&'static str>) -> Work {
