@@ -5,6 +5,7 @@
 //! Deliberately does not know the domain's refusals: they are codes already.
 
 use ottla_api::CallError;
+use ottla_metadata::Refusal;
 use ottla_types::ErrorCode;
 
 /// For Produce. Clients look for a new leader and send again after NOT_LEADER_OR_FOLLOWER; sequence numbers keep a batch that
@@ -34,6 +35,14 @@ pub(crate) const fn for_partition(error: &CallError) -> ErrorCode {
         CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
         CallError::Malformed(_) => ErrorCode::KafkaStorageError,
         _ => ErrorCode::NotLeaderOrFollower,
+    }
+}
+
+/// An outcome as the fields of an answer.
+pub(crate) fn code_and_message(outcome: Result<(), Refusal>) -> (i16, Option<String>) {
+    match outcome {
+        Ok(()) => (ErrorCode::None.code(), None),
+        Err(refusal) => (refusal.code.code(), Some(refusal.message)),
     }
 }
 

@@ -3,8 +3,11 @@
 //! Invariant: a handler keeps nothing between requests. Deliberately knows no socket and no storage: it asks the roles through
 //! their traits.
 
+mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
+mod config_command;
+mod config_resources;
 mod coordinators;
 mod create_partitions;
 mod create_topics;
@@ -20,6 +23,7 @@ mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -43,6 +47,7 @@ use std::time::Duration;
 
 use ottla_metadata::topic_config::{ConfigSource, Kind};
 
+pub(crate) use alter_configs::AlterConfigs;
 pub(crate) use alter_replica_log_dirs::AlterReplicaLogDirs;
 pub(crate) use api_versions::{ApiVersions, unsupported_api_versions};
 pub(crate) use create_partitions::CreatePartitions;
@@ -59,6 +64,7 @@ pub(crate) use describe_topic_partitions::DescribeTopicPartitions;
 pub(crate) use fetch::Fetch;
 pub(crate) use find_coordinator::FindCoordinator;
 pub(crate) use heartbeat::Heartbeat;
+pub(crate) use incremental_alter_configs::IncrementalAlterConfigs;
 pub(crate) use init_producer_id::InitProducerId;
 pub(crate) use join_group::JoinGroup;
 pub(crate) use leave_group::LeaveGroup;
@@ -108,6 +114,8 @@ fn is_internal(topic: &str) -> bool {
 const fn config_source(source: ConfigSource) -> i8 {
     match source {
         ConfigSource::DynamicTopic => 1,
+        ConfigSource::DynamicBroker => 2,
+        ConfigSource::DynamicDefaultBroker => 3,
         ConfigSource::StaticBroker => 4,
         ConfigSource::Default => 5,
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use ottla_api::RequestContext;
 use ottla_kafka_wire::frames::{finish_frame, start_response};
 use ottla_kafka_wire::{ApiKey, EncodeError, Message, Reader, Writer};
+use ottla_metadata::Image;
+use ottla_metadata::topic_config::ClusterDefaults;
 use ottla_types::limits::MAX_CLIENT_ID_BYTES;
 use ottla_types::{ListenerName, NodeId, Principal};
 use tracing::Span;
@@ -74,6 +76,12 @@ impl Call {
             timeout,
             span: self.span.clone(),
         }
+    }
+
+    /// What topics have that say nothing themselves, on the storage node that the client means.
+    pub(crate) fn topic_defaults(&self, image: &Image) -> ClusterDefaults {
+        let node = self.peer.addressed.or(self.gateway.backends.own());
+        image.topic_defaults(&self.gateway.config.topic_defaults, node)
     }
 
     /// The encoded response.

@@ -102,7 +102,7 @@ pub(crate) struct Route {
 }
 
 /// Every API that is served.
-pub(crate) static TABLE: [Route; 28] = [
+pub(crate) static TABLE: [Route; 30] = [
     // librdkafka compresses only when Produce 0 is offered (KAFKA-18659); Kafka offers and refuses 0–2 as well.
     Route::of::<handlers::Produce>(Class::Data).advertised_from(0).traced_by(handlers::producers),
     Route::of::<handlers::Fetch>(Class::Wait),
@@ -125,9 +125,11 @@ pub(crate) static TABLE: [Route; 28] = [
     Route::of::<handlers::OffsetForLeaderEpoch>(Class::Data),
     Route::of::<handlers::DescribeConfigs>(Class::Admin),
     Route::of::<handlers::AlterReplicaLogDirs>(Class::Admin),
+    Route::of::<handlers::AlterConfigs>(Class::Admin),
     Route::of::<handlers::DescribeLogDirs>(Class::Admin),
     Route::of::<handlers::CreatePartitions>(Class::Admin),
     Route::of::<handlers::DeleteGroups>(Class::Admin),
+    Route::of::<handlers::IncrementalAlterConfigs>(Class::Admin),
     Route::of::<handlers::OffsetDelete>(Class::Admin),
     Route::of::<handlers::DescribeCluster>(Class::Metadata),
     Route::of::<handlers::DescribeProducers>(Class::Admin),

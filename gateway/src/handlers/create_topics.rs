@@ -129,7 +129,7 @@ fn result(call: &Call, topic: NewTopic, outcome: Outcome) -> CreatableTopicResul
 fn configs(call: &Call, set: Vec<(String, Option<String>)>) -> Vec<CreatableTopicConfigs> {
     let set: BTreeMap<String, String> =
         set.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let described = describe(&set, &call.gateway.config.topic_defaults);
+    let described = describe(&set, &call.topic_defaults(&call.gateway.image()));
     let told = described.into_iter().map(|config| CreatableTopicConfigs {
         name: config.name.to_owned(),
         value: config.value,

@@ -176,6 +176,7 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
                 resource(4, "9", None),
                 resource(4, "x", None),
                 resource(16, "m", None),
+                resource(3, "z", None),
             ],
             include_synonyms: true,
             include_documentation: version >= 3,
@@ -184,7 +185,7 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
         let codes: Vec<i16> = results.iter().map(|result| result.error_code).collect();
         let invalid = ErrorCode::InvalidRequest.code();
         let unknown = ErrorCode::UnknownTopicOrPartition.code();
-        assert_eq!(codes, [0, unknown, 0, invalid, invalid, invalid]);
+        assert_eq!(codes, [0, unknown, 0, invalid, invalid, 0, invalid]);
         let retention = &results[0].configs[0];
         assert_eq!((results[0].configs.len(), retention.value.as_deref()), (1, Some("5000")));
         assert_eq!((retention.config_source, retention.synonyms[0].source), (1, 1));
@@ -194,7 +195,7 @@ async fn configs_of_topics_and_nodes_are_described_in_every_version() {
             ("num.io.threads", Some("4"))
         );
         let sources: Vec<i8> = threads.synonyms.iter().map(|synonym| synonym.source).collect();
-        assert_eq!((threads.config_source, threads.read_only, sources), (4, true, vec![4, 5]));
+        assert_eq!((threads.config_source, threads.read_only, sources), (4, false, vec![4, 5]));
         assert!(
             secret.is_sensitive && secret.value.is_none() && secret.synonyms[0].value.is_none()
         );

@@ -5,6 +5,7 @@ mod admin;
 mod apis;
 mod client;
 mod cluster;
+mod configs;
 mod controller;
 mod coordinators;
 mod fetch_sessions;

@@ -20,7 +20,7 @@ use ottla_types::{BrokerEpoch, IncarnationId, MetadataOffset, Uuid};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::cluster::assignments::Assignments;
+use crate::cluster::assignments::{Assignments, InForce};
 use crate::cluster::membership::Membership;
 use crate::cluster::producer_ids::ProducerIds;
 use crate::cluster::registration::{RegisterError, Registrar};
@@ -114,6 +114,7 @@ pub async fn start(
         defaults: config.topic_defaults.clone(),
         producer_expiration_ms: config.producer_expiration_ms,
         recompression,
+        in_force: InForce::default(),
         acted,
         told: BTreeMap::new(),
         groups: leading(&config, &seams, &storage, coordinators),

@@ -156,5 +156,7 @@ fn name(command: &Command) -> &'static str {
         Command::CreatePartitions { .. } => "CreatePartitions",
         Command::AlterTopicConfigs { .. } => "AlterTopicConfigs",
         Command::AllocateProducerIds { .. } => "AllocateProducerIds",
+        Command::AlterConfigs { .. } => "AlterConfigs",
+        Command::UnregisterBroker { .. } => "UnregisterBroker",
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn absorb(merged: &mut Changes, later: &Changes) {
     }
     merged.brokers.extend(&later.brokers);
     merged.gateways.extend(&later.gateways);
+    merged.configs.extend(later.configs.iter().cloned());
 }
 
 /// What differs between two images, when a snapshot took the place of events.
@@ -37,5 +38,8 @@ pub(super) fn difference(old: &Image, new: &Image) -> Changes {
     let nodes = new.gateways.keys().chain(old.gateways.keys());
     changes.gateways =
         nodes.filter(|n| old.gateways.get(*n) != new.gateways.get(*n)).copied().collect();
+    let resources = new.configs.keys().chain(old.configs.keys());
+    changes.configs =
+        resources.filter(|of| old.configs.get(*of) != new.configs.get(*of)).cloned().collect();
     changes
 }

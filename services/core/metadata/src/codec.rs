@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 
 use crate::command::{Command, Reply};
 use crate::event::Event;
-use crate::image::{BrokenImage, Image, StoredImage};
+use crate::image::{BrokenImage, Image, StoredImage, StoredImageV1};
 
 /// Format of event batches.
 pub const EVENTS_VERSION: u8 = 1;
-/// Format of image snapshots.
-pub const IMAGE_VERSION: u8 = 1;
+/// Format of image snapshots that are written; those of version 1 are read as well.
+pub const IMAGE_VERSION: u8 = 2;
 /// Format of commands.
 pub const COMMAND_VERSION: u8 = 1;
 /// Format of replies.
@@ -102,7 +102,10 @@ pub fn encode_image(image: &Image) -> Vec<u8> {
 
 /// Decodes a snapshot. Errors: see [`DecodeError`].
 pub fn decode_image(bytes: &[u8]) -> Result<Image, DecodeError> {
-    let stored: StoredImage = decode(bytes, IMAGE_VERSION, MAX_IMAGE_BYTES)?;
+    let stored: StoredImage = match bytes.first() {
+        Some(1) => decode::<StoredImageV1>(bytes, 1, MAX_IMAGE_BYTES)?.into(),
+        _ => decode(bytes, IMAGE_VERSION, MAX_IMAGE_BYTES)?,
+    };
     Ok(Image::try_from(stored)?)
 }
 

@@ -10,7 +10,7 @@ use ottla_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::event::{BrokerRegistration, GatewayRegistration};
+use crate::event::{BrokerRegistration, ConfigResource, GatewayRegistration};
 
 /// Longest message of a refusal, in bytes: what a client sent is not echoed without end.
 pub const MAX_REFUSAL_BYTES: usize = 1_024;
@@ -95,6 +95,42 @@ pub enum Command {
         /// Its registration.
         broker_epoch: BrokerEpoch,
     },
+    /// Kafka's IncrementalAlterConfigs and AlterConfigs. Answer: [`Reply::Configs`].
+    AlterConfigs {
+        /// Each is altered or refused by itself.
+        resources: Vec<ConfigAlteration>,
+        /// Only check.
+        validate_only: bool,
+    },
+    /// Kafka's UnregisterBroker. Answer: [`Reply::Done`].
+    UnregisterBroker {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+/// What becomes of the configs of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigAlteration {
+    /// Whose configs.
+    pub resource: ConfigResource,
+    /// Whether configs that are not named are reset (AlterConfigs).
+    pub replaces: bool,
+    /// Config and what is done to it, in order.
+    pub changes: Vec<(String, ConfigOp)>,
+}
+
+/// What is done to one config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConfigOp {
+    /// It gets this value.
+    Set(String),
+    /// It goes back to what is below.
+    Delete,
+    /// These items join its list, as far as they are not there.
+    Append(String),
+    /// These items leave its list.
+    Subtract(String),
 }
 
 /// A topic, by name or by id.
@@ -162,6 +198,8 @@ pub enum Reply {
     },
     /// The command as a whole is refused.
     Refused(Refusal),
+    /// One outcome a resource, in the order of the command.
+    Configs(Vec<Result<(), Refusal>>),
 }
 
 /// What became of one topic.

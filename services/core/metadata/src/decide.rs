@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::image::Image;
 
 mod allocate_producer_ids;
+mod alter_configs;
 mod alter_topic_configs;
 mod broker_heartbeat;
 mod control_stream_broken;
@@ -29,8 +30,12 @@ mod settings;
 mod soft;
 mod tick;
 mod topic_name;
+mod unregister_broker;
 
 pub use allocate_producer_ids::PRODUCER_IDS_PER_BLOCK;
+pub use alter_configs::{
+    MAX_CONFIG_RESOURCES, MAX_CONFIG_RESOURCES_PER_REQUEST, MAX_RESOURCE_NAME_BYTES,
+};
 pub use create_topics::{MAX_CONFIGS_PER_TOPIC, MAX_TOPICS_PER_REQUEST};
 pub use draft::STATE_HASH_EVERY;
 pub use register_broker::{MAX_DIRECTORIES, MAX_HOST_BYTES, MAX_RACK_BYTES};
@@ -108,6 +113,10 @@ fn answer(
         Command::AllocateProducerIds { node, broker_epoch } => {
             allocate_producer_ids::decide(draft, node, broker_epoch)
         }
+        Command::AlterConfigs { resources, validate_only } => {
+            alter_configs::decide(draft, &resources, validate_only)
+        }
+        Command::UnregisterBroker { node } => unregister_broker::decide(draft, soft, node, context),
     }
 }
 

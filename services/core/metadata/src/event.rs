@@ -131,6 +131,35 @@ pub enum Event {
         /// [`crate::Image::hash`].
         hash: u64,
     },
+    /// Some configs of something else than a topic changed; `None` goes back to what is below.
+    ResourceConfigsChanged {
+        /// What has the configs; never a topic.
+        resource: ConfigResource,
+        /// Name and value.
+        changes: Vec<(String, Option<String>)>,
+    },
+    /// A fenced storage node is registered no more; partitions keep it as a replica.
+    BrokerUnregistered {
+        /// The node.
+        node: NodeId,
+        /// Its registration.
+        broker_epoch: BrokerEpoch,
+        /// When the controller decided it.
+        at: TimestampMs,
+    },
+}
+
+/// Something that has configs, and lives in the metadata.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ConfigResource {
+    /// A topic, by name.
+    Topic(String),
+    /// A storage node; `None`: what holds for all that say nothing themselves.
+    Broker(Option<NodeId>),
+    /// A group, by id; it need not exist.
+    Group(String),
+    /// A subscription to metrics of clients (KIP-714), by name.
+    ClientMetrics(String),
 }
 
 /// What a storage node says of itself when it registers.
@@ -207,7 +236,7 @@ pub enum FenceReason {
     },
     /// It shut down in order, after its leaders moved.
     ControlledShutdown,
-    /// It asked to be fenced.
+    /// It asked to be fenced, or an operator unregistered it.
     Asked,
     /// A new life of the node registered.
     Restarted,

@@ -14,11 +14,12 @@ use ottla_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::event::{BrokerRegistration, Event, GatewayRegistration};
+use crate::event::{BrokerRegistration, ConfigResource, Event, GatewayRegistration};
 
 mod broker;
 mod changes;
 mod cluster;
+mod configs;
 mod gateway;
 mod hash;
 mod index;
@@ -28,7 +29,7 @@ mod topic;
 
 pub use changes::{Changes, HashMismatch, MAX_PARTITION_CHANGES, PartitionChange};
 pub use stored::BrokenImage;
-pub(crate) use stored::StoredImage;
+pub(crate) use stored::{StoredImage, StoredImageV1};
 
 use hash::EntitySum;
 use index::Index;
@@ -51,6 +52,8 @@ pub struct Image {
     pub topic_ids: OrdMap<String, TopicId>,
     /// The first producer id that nobody owns.
     pub next_producer_id: ProducerId,
+    /// Configs of everything but topics, by Kafka's names; what has none is not here.
+    pub configs: OrdMap<ConfigResource, Arc<BTreeMap<String, String>>>,
     /// Sum of the hashes of all entities.
     sum: EntitySum,
     /// What is where; follows from the rest.
@@ -145,6 +148,12 @@ impl Image {
                 self.replay_producer_ids_allocated(*first, *count);
             }
             Event::StateHash { hash } => self.replay_state_hash(before, *hash, changes),
+            Event::ResourceConfigsChanged { resource, changes: configs } => {
+                self.replay_resource_configs_changed(resource, configs, changes);
+            }
+            Event::BrokerUnregistered { node, broker_epoch, .. } => {
+                self.replay_broker_unregistered(*node, *broker_epoch, changes);
+            }
         }
     }
 

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod command;
 pub mod decide;
 mod dice;
+pub mod dynamic_config;
 pub mod election;
 pub mod event;
 pub mod image;

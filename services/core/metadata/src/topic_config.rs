@@ -9,7 +9,7 @@ mod cluster_defaults;
 mod describe;
 mod resolved;
 mod table;
-mod value;
+pub(crate) mod value;
 
 pub use cluster_defaults::{ClusterDefault, ClusterDefaults};
 pub use describe::{ConfigSource, DescribedConfig, Synonym, describe};

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use ottla_metadata::codec::{self, DecodeError};
 use ottla_metadata::command::{
-    Command, NewPartitions, NewTopic, Refusal, Reply, TopicOutcome, TopicRef,
+    Command, ConfigAlteration, ConfigOp, NewPartitions, NewTopic, Refusal, Reply, TopicOutcome,
+    TopicRef,
 };
 use ottla_metadata::{Changes, Event, Image};
 use ottla_types::{ErrorCode, MetadataOffset, NodeId, PartitionIndex, ProducerId, TopicId};
@@ -15,12 +16,15 @@ use proptest::prelude::*;
 #[path = "codec/samples.rs"]
 mod samples;
 
-use samples::{samples, uuid};
+use ottla_metadata::event::ConfigResource;
+use samples::{first_samples, samples, uuid};
 
 /// One line a sample: its name, then the bytes of the batch that holds only it. Lines are added, never changed.
 const GOLDEN_EVENTS: &str = include_str!("golden/events.txt");
+/// The bytes of the image that the first samples make in the first format, and its hash.
+const GOLDEN_IMAGE_V1: &str = include_str!("golden/image.txt");
 /// The bytes of the image that all samples together make, and its hash.
-const GOLDEN_IMAGE: &str = include_str!("golden/image.txt");
+const GOLDEN_IMAGE: &str = include_str!("golden/image-v2.txt");
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -33,8 +37,12 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 fn story() -> Image {
+    replayed(samples())
+}
+
+fn replayed(events: Vec<(&'static str, Event)>) -> Image {
     let mut image = Image::default();
-    for (_, event) in samples() {
+    for (_, event) in events {
         image.replay(&event, &mut Changes::default());
     }
     image
@@ -60,6 +68,14 @@ fn the_bytes_and_the_hash_of_an_image_are_frozen() {
     let read = codec::decode_image(&unhex(bytes)).unwrap();
     assert_eq!(read, image);
     assert_eq!(read.hash(), image.hash());
+}
+
+#[test]
+fn an_image_of_the_first_format_is_read_and_has_the_hash_that_it_had() {
+    let (hash, bytes) = GOLDEN_IMAGE_V1.trim().split_once(' ').unwrap();
+    let read = codec::decode_image(&unhex(bytes)).unwrap();
+    assert_eq!(read, replayed(first_samples()));
+    assert_eq!(format!("{:016x}", read.hash()), hash);
 }
 
 #[test]
@@ -93,6 +109,15 @@ fn commands_and_replies_are_read_back_as_they_were() {
             changes: BTreeMap::from([("a".to_owned(), None)]),
             validate_only: false,
         },
+        Command::UnregisterBroker { node: NodeId(3) },
+        Command::AlterConfigs {
+            resources: vec![ConfigAlteration {
+                resource: ConfigResource::Broker(None),
+                replaces: true,
+                changes: vec![("a".to_owned(), ConfigOp::Append("b".to_owned()))],
+            }],
+            validate_only: true,
+        },
     ] {
         assert_eq!(codec::decode_command(&codec::encode_command(&command)), Ok(command));
     }
@@ -108,6 +133,7 @@ fn commands_and_replies_are_read_back_as_they_were() {
         Reply::Topics(vec![Ok(outcome), Err(refusal.clone())]),
         Reply::Refused(refusal),
         Reply::ProducerIds { first: ProducerId(5), count: 1_000 },
+        Reply::Configs(vec![Ok(()), Err(Refusal::new(ErrorCode::InvalidConfig, "no"))]),
     ] {
         assert_eq!(codec::decode_reply(&codec::encode_reply(&reply)), Ok(reply));
     }

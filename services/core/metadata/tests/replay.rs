@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use ottla_metadata::event::{
-    Assignment, BrokerRegistration, ChangeReason, ElectionRules, Endpoint, Event, FenceReason,
+    Assignment, BrokerRegistration, ChangeReason, ConfigResource, ElectionRules, Endpoint, Event,
+    FenceReason,
 };
 use ottla_metadata::image::HashMismatch;
 use ottla_metadata::{Changes, Image};
@@ -42,6 +43,16 @@ fn fenced(node: i32, epoch: i64) -> Event {
         at: TimestampMs(0),
         rules: ElectionRules(1),
     }
+}
+
+fn unregistered(node: i32, epoch: i64) -> Event {
+    let (node, broker_epoch) = (NodeId(node), BrokerEpoch(epoch));
+    Event::BrokerUnregistered { node, broker_epoch, at: TimestampMs(0) }
+}
+
+fn configs_changed(resource: ConfigResource, value: Option<&str>) -> Event {
+    let changes = vec![("log.roll.ms".to_owned(), value.map(str::to_owned))];
+    Event::ResourceConfigsChanged { resource, changes }
 }
 
 fn created(id: TopicId, name: &str, replicas: &[i32], isr: &[i32]) -> Event {
@@ -115,6 +126,12 @@ fn nonsense_moves_the_offset_only() {
         added(TOPIC, vec![Assignment { replicas: nodes(&[1]), isr: vec![] }]),
         added(TOPIC, vec![]),
         Event::TopicConfigsChanged { id: OTHER, changes: vec![("a".to_owned(), None)] },
+        // Configs of topics have an event of their own; nothing is reset where nothing was set.
+        configs_changed(ConfigResource::Topic("a.b".to_owned()), Some("1")),
+        configs_changed(ConfigResource::Broker(None), None),
+        // A live node, and one that does not exist.
+        unregistered(1, 2),
+        unregistered(9, 2),
         // R3: an epoch that is not newer.
         changed(Some(2), &[1, 2], 1, 0),
         // A new leader without a new leader epoch, and an epoch that shrinks.

@@ -3,7 +3,7 @@
 //! Invariant: acts on the final image of everything that changed (R15), and says up to which offset it did only when all shards
 //! have. Only what the controller said to be deleted is taken away (R17).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_api::metadata_follower::MetadataSubscription;
@@ -30,16 +30,26 @@ pub(crate) struct Assignments {
     pub(crate) dirs: usize,
     pub(crate) places: Arc<Places>,
     pub(crate) failures: Arc<Failures>,
+    /// What the configuration file says of topics.
     pub(crate) defaults: ClusterDefaults,
     pub(crate) producer_expiration_ms: i64,
     /// Whose batches are stored with another compression.
     pub(crate) recompression: Arc<Recompression>,
+    /// What the shards were told last of what all topics have in common.
+    pub(crate) in_force: InForce,
     /// How far the shards have acted.
     pub(crate) acted: watch::Sender<MetadataOffset>,
     /// What the shards were told last: of a topic of many partitions only those that changed are told anew.
     pub(crate) told: BTreeMap<TopicId, ToldTopic>,
     /// The coordinators of groups: they follow the shards.
     pub(crate) groups: Leading,
+}
+
+/// What all topics have that say nothing themselves: the file's values, under those that were set while the node runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InForce {
+    defaults: ClusterDefaults,
+    producer_expiration_ms: i64,
 }
 
 /// A topic as the shards know it.
@@ -62,7 +72,13 @@ impl Assignments {
     /// Acts on one image; when it returns, all shards have.
     async fn act(&mut self, image: &Image, changes: &Changes) {
         let mut assigned = ByShard::new();
-        for id in &changes.topics {
+        let mut touched: BTreeSet<TopicId> = changes.topics.iter().copied().collect();
+        let in_force = self.in_force(image);
+        if in_force != self.in_force {
+            touched.extend(self.told.keys());
+            self.in_force = in_force;
+        }
+        for id in &touched {
             if let Some(topic) = image.topics.get(id) {
                 self.assign_topic(topic, &mut assigned);
             }
@@ -77,8 +93,18 @@ impl Assignments {
         self.acted.send_replace(image.offset);
     }
 
+    fn in_force(&self, image: &Image) -> InForce {
+        let expiration = image.broker_config(self.node, "producer.id.expiration.ms");
+        let expiration = expiration.and_then(|text| text.trim().parse().ok());
+        InForce {
+            defaults: image.topic_defaults(&self.defaults, Some(self.node)),
+            producer_expiration_ms: expiration.unwrap_or(self.producer_expiration_ms),
+        }
+    }
+
     fn assign_topic(&mut self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
-        let settings = TopicSettings::of(topic, &self.defaults, self.producer_expiration_ms);
+        let settings =
+            TopicSettings::of(topic, &self.in_force.defaults, self.in_force.producer_expiration_ms);
         let before = self.told.remove(&topic.id).filter(|told| *told.settings == settings);
         if before.is_none() {
             self.recompression.set(topic.id, settings.recompression);

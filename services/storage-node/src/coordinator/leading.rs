@@ -35,7 +35,7 @@ pub(crate) struct LeadingParts {
     pub(crate) seams: Seams,
     pub(crate) storage: LocalStorage,
     pub(crate) config: GroupConfig,
-    /// The broker's own defaults of topic configs.
+    /// What the configuration file says of topics.
     pub(crate) defaults: ClusterDefaults,
     /// Where they are found.
     pub(crate) coordinators: Arc<Coordinators>,
@@ -77,7 +77,8 @@ impl Leading {
         let terms = topic.map(|topic| self.terms(topic)).unwrap_or_default();
         self.end_others(&terms).await;
         if let Some(topic) = topic {
-            let config = TopicConfig::resolve(&topic.configs, &self.parts.defaults);
+            let defaults = image.topic_defaults(&self.parts.defaults, Some(self.parts.node));
+            let config = TopicConfig::resolve(&topic.configs, &defaults);
             for (partition, term) in terms {
                 match self.led.get(&partition) {
                     Some(led) => led.inbox.set_max_batch_bytes(config.max_message_bytes),

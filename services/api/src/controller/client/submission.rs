@@ -199,10 +199,11 @@ fn may_be_decided_twice(command: &Command) -> bool {
         | Command::GatewayHeartbeat { .. }
         | Command::Tick
         | Command::AlterTopicConfigs { .. }
-        | Command::AllocateProducerIds { .. } => true,
+        | Command::AllocateProducerIds { .. }
+        | Command::AlterConfigs { .. } => true,
         // The second decision would say that the first was never made: "exists already", "unknown topic".
         Command::CreateTopics { validate_only, .. }
         | Command::CreatePartitions { validate_only, .. } => *validate_only,
-        Command::DeleteTopics { .. } => false,
+        Command::DeleteTopics { .. } | Command::UnregisterBroker { .. } => false,
     }
 }

@@ -126,7 +126,9 @@ pub(super) fn one_topic(reply: Reply) -> Result<TopicOutcome, AdminError> {
 pub(super) fn config(config: DescribedConfig) -> wire::TopicConfig {
     let source = match config.source {
         ConfigSource::DynamicTopic => wire::ConfigSource::Topic,
-        ConfigSource::StaticBroker => wire::ConfigSource::Node,
+        ConfigSource::DynamicBroker
+        | ConfigSource::DynamicDefaultBroker
+        | ConfigSource::StaticBroker => wire::ConfigSource::Node,
         ConfigSource::Default => wire::ConfigSource::Default,
     };
     wire::TopicConfig {

@@ -87,7 +87,8 @@ impl TopicService for AdminServices {
         let image = self.image();
         respond(image.topic_by_name(&name).ok_or_else(|| AdminError::no_topic(&name)).map(
             |topic| {
-                let described = describe(&topic.configs, &self.topic_defaults);
+                let defaults = image.topic_defaults(&self.topic_defaults, None);
+                let described = describe(&topic.configs, &defaults);
                 let configs = described.into_iter().map(topic_values::config).collect();
                 wire::DescribeTopicConfigsResponse { request_id, configs }
             },

@@ -1,5 +1,6 @@
 //! Decisions, one by one: given events, when a command comes, then events and a reply.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ottla_types::{
@@ -13,6 +14,7 @@ use crate::event::{BrokerRegistration, Endpoint, GatewayListener, GatewayRegistr
 use crate::image::Changes;
 
 mod brokers;
+mod configs;
 mod gateways;
 mod partitions;
 mod topics;

@@ -1,4 +1,4 @@
-//! Replay of what concerns storage nodes: registration, fencing, unfencing.
+//! Replay of what concerns storage nodes: registration, fencing, unfencing, the end of a registration.
 //!
 //! Invariant: a fenced node leads nothing and is in no ISR but where it is the last member (R2); a node registers only
 //! while its old registration is fenced (R1). A fencing is one event: the partitions follow here, and only topics that have
@@ -55,6 +55,20 @@ impl Image {
                 election::after_fencing(rules, partition, node, |node| image.is_live(node))
             });
         }
+    }
+
+    /// Only a fenced node goes: what it led is led by others already.
+    pub(super) fn replay_broker_unregistered(
+        &mut self,
+        node: NodeId,
+        broker_epoch: BrokerEpoch,
+        changes: &mut Changes,
+    ) {
+        let goes = |broker: &&Arc<Broker>| broker.epoch == broker_epoch && broker.fenced;
+        let Some(broker) = self.brokers.get(&node).filter(goes) else { return };
+        self.sum.broker(Some(broker), None);
+        self.brokers.remove(&node);
+        changes.brokers.insert(node);
     }
 
     /// Fences or unfences a registration; false where there is none of this epoch or it is so already.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ottla_types::{MetadataOffset, NodeId, PartitionIndex, TopicId};
 
 use super::Partition;
+use crate::event::ConfigResource;
 
 /// Most entries of [`Changes::partitions`]; a fencing of a million partitions names the first ones and counts the rest.
 pub const MAX_PARTITION_CHANGES: usize = 100_000;
@@ -20,10 +21,12 @@ pub struct Changes {
     pub topics: BTreeSet<TopicId>,
     /// Topics deleted, with their names.
     pub deleted_topics: BTreeMap<TopicId, String>,
-    /// Storage nodes registered, fenced or unfenced.
+    /// Storage nodes registered, fenced, unfenced or unregistered.
     pub brokers: BTreeSet<NodeId>,
     /// Gateways that came, drain or went.
     pub gateways: BTreeSet<NodeId>,
+    /// Whose configs changed, but topics, which are in `topics`.
+    pub configs: BTreeSet<ConfigResource>,
     /// Leaders and ISRs that moved, in the order of events: for the history. Bounded by [`MAX_PARTITION_CHANGES`].
     pub partitions: Vec<PartitionChange>,
     /// How many more there were than `partitions` holds.
@@ -68,7 +71,13 @@ impl Changes {
             && self.deleted_topics.is_empty()
             && self.brokers.is_empty()
             && self.gateways.is_empty()
+            && self.configs.is_empty()
             && self.mismatch.is_none()
+    }
+
+    /// Whether the configs of brokers changed: what topics have where they say nothing themselves may have, too.
+    pub fn broker_configs_changed(&self) -> bool {
+        self.configs.iter().any(|resource| matches!(resource, ConfigResource::Broker(_)))
     }
 
     pub(super) fn partition_moved(&mut self, change: PartitionChange) {

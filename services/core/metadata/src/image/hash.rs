@@ -5,11 +5,14 @@
 //! `cbf29ce484222325`, prime `100000001b3`), then SplitMix64's finalizer, because sums of bare FNV values collide easily.
 //! All of this is frozen: members of different releases compare hashes. Deliberately not a defence against an adversary.
 
+use std::collections::BTreeMap;
+
 use ottla_types::{MetadataOffset, PartitionIndex, TopicId};
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
 use super::{Broker, Gateway, Image, Partition, Topic};
+use crate::event::ConfigResource;
 
 const FNV_OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -19,6 +22,7 @@ const TAG_BROKER: u8 = 1;
 const TAG_GATEWAY: u8 = 2;
 const TAG_TOPIC: u8 = 3;
 const TAG_PARTITION: u8 = 4;
+const TAG_CONFIGS: u8 = 5;
 
 /// The wrapping sum of the hashes of all entities of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,15 @@ impl EntitySum {
         new: Option<&Partition>,
     ) {
         self.swap(TAG_PARTITION, old.map(|old| (at, old)), new.map(|new| (at, new)));
+    }
+
+    pub(super) fn configs(
+        &mut self,
+        of: &ConfigResource,
+        old: Option<&BTreeMap<String, String>>,
+        new: Option<&BTreeMap<String, String>>,
+    ) {
+        self.swap(TAG_CONFIGS, old.map(|old| (of, old)), new.map(|new| (of, new)));
     }
 
     /// The hash of the image as it is, but at this offset.

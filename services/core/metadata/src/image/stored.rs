@@ -3,6 +3,7 @@
 //! Invariant: a stored image that breaks a rule of [`Image`] is refused when it is read; names, sum and index are derived
 //! again, never stored.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_types::{ClusterId, MetadataOffset, ProducerId};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::partition::is_isr_of;
 use super::{Broker, Gateway, Image, Topic};
+use crate::event::ConfigResource;
 
 /// What a snapshot holds. Frozen by the format version of `codec`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,13 +21,39 @@ pub(crate) struct StoredImage {
     next_producer_id: ProducerId,
     brokers: Vec<Arc<Broker>>,
     gateways: Vec<Arc<Gateway>>,
+    configs: Vec<(ConfigResource, Arc<BTreeMap<String, String>>)>,
     topics: Vec<Arc<Topic>>,
+}
+
+/// What snapshots held before there were configs of anything but topics.
+#[derive(Deserialize)]
+pub(crate) struct StoredImageV1 {
+    offset: MetadataOffset,
+    cluster_id: Option<ClusterId>,
+    next_producer_id: ProducerId,
+    brokers: Vec<Arc<Broker>>,
+    gateways: Vec<Arc<Gateway>>,
+    topics: Vec<Arc<Topic>>,
+}
+
+impl From<StoredImageV1> for StoredImage {
+    fn from(old: StoredImageV1) -> Self {
+        Self {
+            offset: old.offset,
+            cluster_id: old.cluster_id,
+            next_producer_id: old.next_producer_id,
+            brokers: old.brokers,
+            gateways: old.gateways,
+            configs: Vec::new(),
+            topics: old.topics,
+        }
+    }
 }
 
 /// A stored image that no run of events can have made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenImage {
-    /// A storage node, gateway, topic id or topic name is there twice.
+    /// A storage node, gateway, topic id, topic name or resource with configs is there twice.
     #[error("{what} is in the snapshot twice")]
     Duplicate {
         /// Which one.
@@ -49,6 +77,7 @@ impl From<Image> for StoredImage {
             next_producer_id: image.next_producer_id,
             brokers: image.brokers.values().cloned().collect(),
             gateways: image.gateways.values().cloned().collect(),
+            configs: image.configs.into_iter().collect(),
             topics: image.topics.values().cloned().collect(),
         }
     }
@@ -76,6 +105,12 @@ impl TryFrom<StoredImage> for Image {
             image.sum.gateway(None, Some(&gateway));
             if image.gateways.insert(node, gateway).is_some() {
                 return Err(duplicate("gateway", node));
+            }
+        }
+        for (resource, configs) in stored.configs {
+            image.sum.configs(&resource, None, Some(&configs));
+            if image.configs.insert(resource.clone(), configs).is_some() {
+                return Err(duplicate("resource", format_args!("{resource:?}")));
             }
         }
         for topic in stored.topics {

@@ -1,10 +1,11 @@
-//! Defaults of topic configs that the broker's own configuration sets, under other names and units.
+//! Defaults of topic configs that the broker's configuration sets, its file and what was set while the cluster runs, under other
+//! names and units.
 //!
 //! Invariant: each value here is valid for its topic config. Of several synonyms the one of the highest priority counts.
 
 use std::collections::BTreeMap;
 
-use super::{ConfigError, ConfigKey, KEYS};
+use super::{ConfigError, ConfigKey, ConfigSource, KEYS, Synonym};
 
 /// The defaults that a broker's configuration gives to topic configs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,12 +14,17 @@ pub struct ClusterDefaults(BTreeMap<&'static str, ClusterDefault>);
 /// One default out of the broker's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterDefault {
-    /// Its name there, such as `log.retention.hours`.
-    pub synonym: &'static str,
-    /// Its value there.
-    pub raw: String,
+    /// Where it is set, under names such as `log.retention.hours`; the one that counts first. Never empty.
+    pub synonyms: Vec<Synonym>,
     /// What that means for the topic config, in its unit.
     pub value: String,
+}
+
+impl ClusterDefault {
+    /// Where the value comes from.
+    pub fn source(&self) -> ConfigSource {
+        self.synonyms.first().map_or(ConfigSource::Default, |first| first.source)
+    }
 }
 
 impl ClusterDefaults {
@@ -32,10 +38,37 @@ impl ClusterDefaults {
                 let value = in_unit_of_topic(synonym, raw.trim())
                     .ok_or_else(|| not_a_number(synonym, raw))?;
                 key.validate(&value).map_err(|error| under_name(error, key, synonym))?;
-                defaults.insert(key.name, ClusterDefault { synonym, raw: raw.clone(), value });
+                let source = ConfigSource::StaticBroker;
+                let place = Synonym { name: synonym, value: Some(raw.clone()), source };
+                defaults.insert(key.name, ClusterDefault { synonyms: vec![place], value });
             }
         }
         Ok(Self(defaults))
+    }
+
+    /// These defaults under those that were set dynamically, the layer of the highest priority first. A value that this release
+    /// cannot read (written by a later one) counts as not set.
+    #[must_use]
+    pub fn with_dynamic<'a>(
+        &self,
+        layers: impl Iterator<Item = (ConfigSource, &'a BTreeMap<String, String>)>,
+    ) -> Self {
+        let layers: Vec<_> = layers.collect();
+        let mut defaults = self.0.clone();
+        for key in KEYS {
+            let set = layers.iter().filter_map(|(source, layer)| {
+                let (name, raw) =
+                    key.synonyms.iter().find_map(|name| Some((*name, layer.get(*name)?)))?;
+                let value = in_unit_of_topic(name, raw.trim())?;
+                key.validate(&value).ok()?;
+                Some((Synonym { name, value: Some(raw.clone()), source: *source }, value))
+            });
+            let (mut synonyms, values): (Vec<Synonym>, Vec<String>) = set.unzip();
+            let Some(value) = values.into_iter().next() else { continue };
+            synonyms.extend(self.get(key.name).into_iter().flat_map(|own| own.synonyms.clone()));
+            defaults.insert(key.name, ClusterDefault { synonyms, value });
+        }
+        Self(defaults)
     }
 
     /// The default of a topic config, by its name.

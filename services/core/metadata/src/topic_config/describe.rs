@@ -46,6 +46,10 @@ pub struct Synonym {
 pub enum ConfigSource {
     /// Set on the topic (`DYNAMIC_TOPIC_CONFIG`).
     DynamicTopic,
+    /// Set for one storage node while the cluster runs (`DYNAMIC_BROKER_CONFIG`).
+    DynamicBroker,
+    /// Set for all storage nodes while the cluster runs (`DYNAMIC_DEFAULT_BROKER_CONFIG`).
+    DynamicDefaultBroker,
     /// Set in the broker's configuration (`STATIC_BROKER_CONFIG`).
     StaticBroker,
     /// Set nowhere (`DEFAULT_CONFIG`).
@@ -70,7 +74,7 @@ fn describe_one(
     let cluster = defaults.get(key.name);
     let (value, source) = match (own, cluster) {
         (Some(own), _) => (Some(own.clone()), ConfigSource::DynamicTopic),
-        (None, Some(cluster)) => (Some(cluster.value.clone()), ConfigSource::StaticBroker),
+        (None, Some(cluster)) => (Some(cluster.value.clone()), cluster.source()),
         (None, None) => (key.default.map(str::to_owned), ConfigSource::Default),
     };
     let dynamic = own.map(|own| Synonym {
@@ -78,11 +82,7 @@ fn describe_one(
         value: Some(own.clone()),
         source: ConfigSource::DynamicTopic,
     });
-    let fixed = cluster.map(|cluster| Synonym {
-        name: cluster.synonym,
-        value: Some(cluster.raw.clone()),
-        source: ConfigSource::StaticBroker,
-    });
+    let broker = cluster.map(|cluster| cluster.synonyms.as_slice()).unwrap_or_default();
     DescribedConfig {
         name: key.name,
         served: key.served_with(value.as_deref()),
@@ -92,7 +92,11 @@ fn describe_one(
         documentation: key.documentation,
         read_only: false,
         sensitive: false,
-        synonyms: [dynamic, fixed, default_synonym(key)].into_iter().flatten().collect(),
+        synonyms: dynamic
+            .into_iter()
+            .chain(broker.iter().cloned())
+            .chain(default_synonym(key))
+            .collect(),
     }
 }
 

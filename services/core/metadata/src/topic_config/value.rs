@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// Which values of the type are right.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Check {
+pub(crate) enum Check {
     Any,
     AtLeast(i64),
     Between(i64, i64),
@@ -39,7 +39,7 @@ pub(super) enum Check {
 }
 
 /// Checks the text of a value.
-pub(super) fn check(name: &str, kind: Kind, check: Check, text: &str) -> Result<(), ConfigError> {
+pub(crate) fn check(name: &str, kind: Kind, check: Check, text: &str) -> Result<(), ConfigError> {
     let text = text.trim();
     let wrong =
         |value: String, why: String| ConfigError::Invalid { name: name.to_owned(), value, why };
@@ -71,14 +71,14 @@ pub(super) fn check(name: &str, kind: Kind, check: Check, text: &str) -> Result<
 }
 
 /// A value of type `LONG` or `INT`, or the config's default, or 0.
-pub(super) fn long_or(text: Option<&str>, key: Option<&ConfigKey>) -> i64 {
+pub(crate) fn long_or(text: Option<&str>, key: Option<&ConfigKey>) -> i64 {
     let parsed = |text: &str| text.trim().parse().ok();
     let default = || key.and_then(|key| key.default).and_then(parsed);
     text.and_then(parsed).or_else(default).unwrap_or(0)
 }
 
 /// A value of type `BOOLEAN`.
-pub(super) fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
         _ if text.eq_ignore_ascii_case("false") => Some(false),
@@ -87,7 +87,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 }
 
 /// The items of a value of type `LIST`.
-pub(super) fn list(text: &str) -> Vec<&str> {
+pub(crate) fn list(text: &str) -> Vec<&str> {
     if text.trim().is_empty() { Vec::new() } else { text.split(',').map(str::trim).collect() }
 }
 

@@ -1,8 +1,8 @@
 //! One sample of every event and every reason.
 
 use ottla_metadata::event::{
-    Assignment, BrokerRegistration, ChangeReason, ElectionRules, Endpoint, Event, FenceReason,
-    GatewayListener, GatewayRegistration,
+    Assignment, BrokerRegistration, ChangeReason, ConfigResource, ElectionRules, Endpoint, Event,
+    FenceReason, GatewayListener, GatewayRegistration,
 };
 use ottla_types::{
     BrokerEpoch, ClusterId, DirectoryId, IncarnationId, LeaderEpoch, ListenerName, NodeId,
@@ -11,7 +11,38 @@ use ottla_types::{
 
 /// Every event, every reason. They also tell a story: replayed in order, nearly each changes the image.
 pub(crate) fn samples() -> Vec<(&'static str, Event)> {
+    [first_samples(), configs_change()].concat()
+}
+
+/// What there was when images had their first format.
+pub(crate) fn first_samples() -> Vec<(&'static str, Event)> {
     [nodes_come(), topics_change(), nodes_go(), the_rest()].concat()
+}
+
+/// Configs of everything but topics, and the end of a registration.
+fn configs_change() -> Vec<(&'static str, Event)> {
+    let set = |resource| Event::ResourceConfigsChanged {
+        resource,
+        changes: vec![("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)],
+    };
+    vec![
+        ("ResourceConfigsChanged/Topic", set(ConfigResource::Topic("t".to_owned()))),
+        ("ResourceConfigsChanged/Broker", set(ConfigResource::Broker(Some(NodeId(1))))),
+        ("ResourceConfigsChanged/Brokers", set(ConfigResource::Broker(None))),
+        ("ResourceConfigsChanged/Group", set(ConfigResource::Group("g".to_owned()))),
+        (
+            "ResourceConfigsChanged/ClientMetrics",
+            set(ConfigResource::ClientMetrics("m".to_owned())),
+        ),
+        (
+            "BrokerUnregistered",
+            Event::BrokerUnregistered {
+                node: NodeId(9),
+                broker_epoch: BrokerEpoch(2),
+                at: TimestampMs(7),
+            },
+        ),
+    ]
 }
 
 /// The cluster and a live node.
