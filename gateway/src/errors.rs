@@ -83,6 +83,15 @@ pub(crate) const fn for_log_dirs(error: &CallError) -> ErrorCode {
     }
 }
 
+/// For DescribeQuorum: clients ask again.
+pub(crate) const fn for_quorum(error: &CallError) -> ErrorCode {
+    match error {
+        CallError::TimedOut(_) => ErrorCode::RequestTimedOut,
+        CallError::Malformed(_) => ErrorCode::UnknownServerError,
+        _ => ErrorCode::BrokerNotAvailable,
+    }
+}
+
 /// For DescribeConfigs of a storage node.
 pub(crate) const fn for_node_configs(error: &CallError) -> ErrorCode {
     match error {

@@ -19,6 +19,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
@@ -27,6 +28,7 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -42,6 +44,7 @@ mod refused_creations;
 mod sync_group;
 mod topic_command;
 mod topics;
+mod unregister_broker;
 
 use std::time::Duration;
 
@@ -60,6 +63,7 @@ pub(crate) use describe_configs::DescribeConfigs;
 pub(crate) use describe_groups::DescribeGroups;
 pub(crate) use describe_log_dirs::DescribeLogDirs;
 pub(crate) use describe_producers::DescribeProducers;
+pub(crate) use describe_quorum::DescribeQuorum;
 pub(crate) use describe_topic_partitions::DescribeTopicPartitions;
 pub(crate) use fetch::Fetch;
 pub(crate) use find_coordinator::FindCoordinator;
@@ -68,6 +72,7 @@ pub(crate) use incremental_alter_configs::IncrementalAlterConfigs;
 pub(crate) use init_producer_id::InitProducerId;
 pub(crate) use join_group::JoinGroup;
 pub(crate) use leave_group::LeaveGroup;
+pub(crate) use list_config_resources::ListConfigResources;
 pub(crate) use list_groups::ListGroups;
 pub(crate) use list_offsets::ListOffsets;
 pub(crate) use metadata::Metadata;
@@ -79,6 +84,7 @@ pub(crate) use offset_for_leader_epoch::OffsetForLeaderEpoch;
 pub(crate) use produce::{Produce, producers};
 pub(crate) use refused_creations::RefusedCreations;
 pub(crate) use sync_group::SyncGroup;
+pub(crate) use unregister_broker::UnregisterBroker;
 
 /// The longest wait that a request may ask for; more is cut to this.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(300);

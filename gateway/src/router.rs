@@ -102,7 +102,7 @@ pub(crate) struct Route {
 }
 
 /// Every API that is served.
-pub(crate) static TABLE: [Route; 30] = [
+pub(crate) static TABLE: [Route; 33] = [
     // librdkafka compresses only when Produce 0 is offered (KAFKA-18659); Kafka offers and refuses 0–2 as well.
     Route::of::<handlers::Produce>(Class::Data).advertised_from(0).traced_by(handlers::producers),
     Route::of::<handlers::Fetch>(Class::Wait),
@@ -131,8 +131,11 @@ pub(crate) static TABLE: [Route; 30] = [
     Route::of::<handlers::DeleteGroups>(Class::Admin),
     Route::of::<handlers::IncrementalAlterConfigs>(Class::Admin),
     Route::of::<handlers::OffsetDelete>(Class::Admin),
+    Route::of::<handlers::DescribeQuorum>(Class::Admin),
     Route::of::<handlers::DescribeCluster>(Class::Metadata),
     Route::of::<handlers::DescribeProducers>(Class::Admin),
+    Route::of::<handlers::UnregisterBroker>(Class::Admin),
+    Route::of::<handlers::ListConfigResources>(Class::Admin),
     Route::of::<handlers::DescribeTopicPartitions>(Class::Admin),
 ];
 

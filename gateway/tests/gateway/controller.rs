@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use ottla_api::controller::{HistoryPage, HistoryQuery, MetadataUpdate, QuorumStatus, Submitted};
+use ottla_api::controller::{
+    HistoryPage, HistoryQuery, MetadataUpdate, QuorumMember, QuorumObserver, QuorumRole,
+    QuorumStatus, Submitted,
+};
 use ottla_api::{CallError, Controller, RequestContext};
 use ottla_metadata::decide::{Context, Now, decide};
 use ottla_metadata::{Changes, Command, Event, Image, Settings, Soft};
 use ottla_runtime::seams::Clock;
-use ottla_types::MetadataOffset;
+use ottla_types::{DirectoryId, MetadataOffset, NodeId, Term, Uuid};
 use tokio::sync::broadcast;
 
 pub(crate) struct FakeController {
@@ -87,7 +90,46 @@ impl Controller for FakeController {
     }
 
     async fn quorum_status(&self) -> Result<QuorumStatus, CallError> {
-        Err(CallError::Stopping)
+        let state = self.state.lock().unwrap();
+        let member = QuorumMember {
+            node: NodeId(7),
+            endpoint: "controller-7:9093".to_owned(),
+            match_index: Some(40),
+            directory: Some(DirectoryId(Uuid::from_random(7))),
+            silent_ms: Some(0),
+            behind_ms: Some(0),
+        };
+        let late = QuorumMember {
+            node: NodeId(8),
+            endpoint: "[::1]:9093".to_owned(),
+            match_index: Some(30),
+            directory: None,
+            silent_ms: Some(5),
+            behind_ms: None,
+        };
+        let observer = QuorumObserver {
+            node: NodeId(1),
+            metadata_offset: Some(MetadataOffset(state.image.offset.0 - 1)),
+            silent_ms: Some(3),
+            behind_ms: Some(4),
+        };
+        Ok(QuorumStatus {
+            node: NodeId(7),
+            cluster_id: state.image.cluster_id.clone(),
+            role: QuorumRole::Leader,
+            term: Term(3),
+            leader: Some(NodeId(7)),
+            last_contact_ms: 0,
+            proposals_outstanding: 0,
+            last_index: 40,
+            committed_index: 39,
+            applied_index: 39,
+            metadata_offset: state.image.offset,
+            state_hash: 0,
+            elections: 1,
+            members: vec![member, late],
+            observers: vec![observer],
+        })
     }
 
     async fn history(&self, _: HistoryQuery) -> Result<HistoryPage, CallError> {

@@ -17,6 +17,7 @@ mod member;
 mod memory;
 mod offsets;
 mod pipeline;
+mod quorum;
 mod refused_creations;
 mod replicas;
 mod roles;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use ottla_metadata::{Command, Event, Image, Reply};
-use ottla_types::{ClusterId, ErrorCode, MetadataOffset, NodeId, Term, TimestampMs};
+use ottla_types::{ClusterId, DirectoryId, ErrorCode, MetadataOffset, NodeId, Term, TimestampMs};
 
 use crate::context::{CallError, RequestContext};
 
@@ -43,6 +43,11 @@ pub trait Controller: Send + Sync + 'static {
 
     /// The health of the quorum, as this member sees it.
     async fn quorum_status(&self) -> Result<QuorumStatus, CallError>;
+
+    /// The health of the quorum as the active member sees it, where that can be reached; else as another one does.
+    async fn leader_status(&self) -> Result<QuorumStatus, CallError> {
+        self.quorum_status().await
+    }
 
     /// A page of the history of fencings, ISR changes and elections, newest first. Answered from this member's own store.
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, CallError>;
@@ -117,6 +122,21 @@ pub struct QuorumStatus {
     pub elections: u64,
     /// All voters, as the answering member knows them.
     pub members: Vec<QuorumMember>,
+    /// Who else follows the metadata; only the leader knows.
+    pub observers: Vec<QuorumObserver>,
+}
+
+/// A storage node or gateway that follows the metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumObserver {
+    /// Its `node.id`.
+    pub node: NodeId,
+    /// It has replayed all events up to here; `None`: it does not say.
+    pub metadata_offset: Option<MetadataOffset>,
+    /// Milliseconds since it was last heard; `None`: never.
+    pub silent_ms: Option<i64>,
+    /// Milliseconds since it had last replayed all that there was; `None`: not known.
+    pub behind_ms: Option<i64>,
 }
 
 /// One voter.
@@ -128,6 +148,12 @@ pub struct QuorumMember {
     pub endpoint: String,
     /// The last index that it is known to hold; only the leader knows of others.
     pub match_index: Option<u64>,
+    /// Its disk, as far as it is known.
+    pub directory: Option<DirectoryId>,
+    /// Milliseconds since it was last heard; only the leader knows of others.
+    pub silent_ms: Option<i64>,
+    /// Milliseconds since it last held all that there was; only the leader knows of others.
+    pub behind_ms: Option<i64>,
 }
 
 /// Which part of the history is wanted.
@@ -161,7 +187,7 @@ pub struct HistoryEntry {
     pub offset: MetadataOffset,
     /// When the controller decided it; -1 unknown.
     pub at: TimestampMs,
-    /// What kind: `BROKER_FENCED`, `BROKER_UNFENCED`, `BROKER_REGISTERED`, `LEADER_CHANGED`, `ISR_CHANGED`, `TOPIC_CREATED`, `TOPIC_DELETED`.
+    /// What kind: `BROKER_FENCED`, `BROKER_UNFENCED`, `BROKER_REGISTERED`, `BROKER_UNREGISTERED`, `LEADER_CHANGED`, `ISR_CHANGED`, `TOPIC_CREATED`, `TOPIC_DELETED`.
     pub kind: String,
     /// The node that it is about.
     pub node: Option<NodeId>,

@@ -60,6 +60,13 @@ impl Controller for RoutedController {
         self.local.quorum_status().await
     }
 
+    async fn leader_status(&self) -> Result<QuorumStatus, CallError> {
+        match &self.quorum {
+            Some(quorum) if !self.local.leads() => quorum.leader_status().await,
+            _ => self.local.quorum_status().await,
+        }
+    }
+
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, CallError> {
         self.local.history(query).await
     }

@@ -140,6 +140,16 @@ impl Controller for ControllerClient {
         self.ask_any(|member| async move { self.status_of(&member).await }).await
     }
 
+    async fn leader_status(&self) -> Result<QuorumStatus, CallError> {
+        let status = self.quorum_status().await?;
+        match status.leader {
+            Some(leader) if leader != status.node && self.members.prefer_node(leader) => {
+                self.quorum_status().await
+            }
+            _ => Ok(status),
+        }
+    }
+
     async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, CallError> {
         let request = wire::HistoryRequest::from(query);
         let request = &request;

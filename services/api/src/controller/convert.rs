@@ -4,11 +4,11 @@
 
 use ottla_metadata::codec::DecodeError;
 use ottla_proto::controller::v1 as wire;
-use ottla_types::{ClusterId, MetadataOffset, NodeId, Term, TimestampMs};
+use ottla_types::{ClusterId, DirectoryId, MetadataOffset, NodeId, Term, TimestampMs, Uuid};
 
 use crate::context::{CallError, Malformed};
 use crate::controller::{
-    HistoryEntry, HistoryPage, HistoryQuery, QuorumMember, QuorumRole, QuorumStatus,
+    HistoryEntry, HistoryPage, HistoryQuery, QuorumMember, QuorumObserver, QuorumRole, QuorumStatus,
 };
 
 pub(super) fn undecodable(error: DecodeError) -> CallError {
@@ -40,6 +40,15 @@ impl From<QuorumStatus> for wire::QuorumStatusResponse {
             node_id: member.node.0,
             endpoint: member.endpoint,
             match_index: member.match_index,
+            directory_id: member.directory.map(|id| id.0.as_bytes().to_vec().into()),
+            silent_ms: member.silent_ms,
+            behind_ms: member.behind_ms,
+        };
+        let observer = |observer: QuorumObserver| wire::QuorumObserver {
+            node_id: observer.node.0,
+            metadata_offset: observer.metadata_offset.map(|offset| offset.0),
+            silent_ms: observer.silent_ms,
+            behind_ms: observer.behind_ms,
         };
         Self {
             node_id: status.node.0,
@@ -56,6 +65,7 @@ impl From<QuorumStatus> for wire::QuorumStatusResponse {
             state_hash: status.state_hash,
             elections: status.elections,
             members: status.members.into_iter().map(member).collect(),
+            observers: status.observers.into_iter().map(observer).collect(),
         }
     }
 }
@@ -69,6 +79,17 @@ impl TryFrom<wire::QuorumStatusResponse> for QuorumStatus {
             node: NodeId(member.node_id),
             endpoint: member.endpoint,
             match_index: member.match_index,
+            directory: member.directory_id.and_then(|bytes| {
+                Some(DirectoryId(Uuid::from_bytes(bytes.as_ref().try_into().ok()?)))
+            }),
+            silent_ms: member.silent_ms,
+            behind_ms: member.behind_ms,
+        };
+        let observer = |observer: wire::QuorumObserver| QuorumObserver {
+            node: NodeId(observer.node_id),
+            metadata_offset: observer.metadata_offset.map(MetadataOffset),
+            silent_ms: observer.silent_ms,
+            behind_ms: observer.behind_ms,
         };
         Ok(Self {
             node: NodeId(wire.node_id),
@@ -85,6 +106,7 @@ impl TryFrom<wire::QuorumStatusResponse> for QuorumStatus {
             state_hash: wire.state_hash,
             elections: wire.elections,
             members: wire.members.into_iter().map(member).collect(),
+            observers: wire.observers.into_iter().map(observer).collect(),
         })
     }
 }
@@ -175,6 +197,15 @@ mod tests {
                 node: NodeId(1),
                 endpoint: "a:1".to_owned(),
                 match_index: Some(0),
+                directory: Some(DirectoryId(Uuid::from_random(5))),
+                silent_ms: Some(6),
+                behind_ms: None,
+            }],
+            observers: vec![QuorumObserver {
+                node: NodeId(4),
+                metadata_offset: Some(MetadataOffset(3)),
+                silent_ms: None,
+                behind_ms: Some(2),
             }],
         };
         let wire = wire::QuorumStatusResponse::from(status.clone());

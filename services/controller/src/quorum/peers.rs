@@ -128,6 +128,15 @@ impl Peers {
         self.nodes.iter().filter(|(_, (owner, _))| *owner == node).map(|(id, _)| *id).collect()
     }
 
+    /// The disk that a raft id stands for, as far as it is known.
+    pub(super) fn directory_of(&self, raft_id: u64) -> Option<DirectoryId> {
+        if raft_id == self.own_id {
+            return Some(self.directory);
+        }
+        let (node, later) = self.nodes.get(&raft_id)?;
+        later.or_else(|| self.directories.first(*node))
+    }
+
     /// All later disks that became members, for snapshots (P5).
     pub(super) fn later_disks(&self) -> Vec<(NodeId, DirectoryId)> {
         self.directories.later().collect()

@@ -41,7 +41,7 @@ pub use draft::STATE_HASH_EVERY;
 pub use register_broker::{MAX_DIRECTORIES, MAX_HOST_BYTES, MAX_RACK_BYTES};
 pub use register_gateway::MAX_GATEWAY_LISTENERS;
 pub use settings::Settings;
-pub use soft::Soft;
+pub use soft::{Follower, Soft};
 
 use draft::Draft;
 

@@ -86,6 +86,9 @@ impl Controller for Fake {
             node: *node,
             endpoint: endpoint.clone(),
             match_index: None,
+            directory: None,
+            silent_ms: None,
+            behind_ms: None,
         };
         Ok(QuorumStatus {
             node: self.node,
@@ -102,6 +105,7 @@ impl Controller for Fake {
             state_hash: 0,
             elections: 0,
             members: self.endpoints.lock().unwrap().iter().map(member).collect(),
+            observers: Vec::new(),
         })
     }
 

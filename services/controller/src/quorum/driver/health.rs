@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ottla_api::controller::{QuorumMember, QuorumRole, QuorumStatus};
+use ottla_api::controller::{QuorumMember, QuorumObserver, QuorumRole, QuorumStatus};
+use ottla_metadata::decide::Follower;
 use ottla_types::{NodeId, Term};
 use raft::StateRole;
 
@@ -17,6 +18,8 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     /// By raft id.
     last_heard: BTreeMap<u64, Duration>,
+    /// When a member was heard and held all that there was, by raft id.
+    caught_up: BTreeMap<u64, Duration>,
     last_complaint: BTreeMap<NodeId, Duration>,
     leader: Option<(NodeId, u64)>,
     elections: u64,
@@ -61,6 +64,17 @@ impl Health {
 }
 
 impl Driver {
+    /// A member was heard. What it is known to hold is of the message before: it is caught up at most one message late.
+    pub(super) fn note_heard(&mut self, raft_id: u64) {
+        let now = self.seams.clock.monotonic();
+        self.health.heard(raft_id, now);
+        let last_index = self.raft.raft.raft_log.last_index();
+        let matched = self.raft.raft.prs().get(raft_id).map(|progress| progress.matched);
+        if matched.is_some_and(|matched| matched >= last_index) {
+            self.health.caught_up.insert(raft_id, now);
+        }
+    }
+
     /// The answer to `QuorumStatus`.
     pub(super) fn status(&self) -> QuorumStatus {
         let raft = &self.raft.raft;
@@ -80,6 +94,7 @@ impl Driver {
             state_hash: self.committed.hash(),
             elections: self.health.elections,
             members: self.members(),
+            observers: self.observers(),
         }
     }
 
@@ -126,20 +141,52 @@ impl Driver {
     }
 
     fn members(&self) -> Vec<QuorumMember> {
-        let leads = self.raft.raft.state == StateRole::Leader;
-        let matched = |node: NodeId| {
-            if node == self.config.node {
-                return Some(self.raft.raft.raft_log.persisted);
-            }
-            let progress = |id| self.raft.raft.prs().get(id).map(|progress| progress.matched);
-            let best = self.peers.ids_of(node).into_iter().filter_map(progress).max();
-            best.filter(|_| leads)
+        self.config.voters.iter().map(|voter| self.member(voter)).collect()
+    }
+
+    fn member(&self, voter: &super::Voter) -> QuorumMember {
+        let raft = &self.raft.raft;
+        let is_own = voter.node == self.config.node;
+        let leads = raft.state == StateRole::Leader;
+        let ids = self.peers.ids_of(voter.node).into_iter();
+        let matched = |id: u64| Some((raft.prs().get(id)?.matched, id));
+        let best = ids.filter_map(matched).max();
+        let id = if is_own { Some(self.peers.own_id()) } else { best.map(|(_, id)| id) };
+        let since = |times: &BTreeMap<u64, Duration>| {
+            let at = *times.get(&id?)?;
+            Some(self.ms_since(at))
         };
-        let member = |voter: &super::Voter| QuorumMember {
+        let own = is_own.then_some(0);
+        QuorumMember {
             node: voter.node,
             endpoint: voter.endpoint.to_string(),
-            match_index: matched(voter.node),
+            match_index: match is_own {
+                true => Some(raft.raft_log.persisted),
+                false => best.map(|(matched, _)| matched).filter(|_| leads),
+            },
+            directory: id.and_then(|id| self.peers.directory_of(id)),
+            silent_ms: own.or_else(|| since(&self.health.last_heard).filter(|_| leads)),
+            behind_ms: own.or_else(|| since(&self.health.caught_up).filter(|_| leads)),
+        }
+    }
+
+    /// Storage nodes and gateways, but those in the process of a voter.
+    fn observers(&self) -> Vec<QuorumObserver> {
+        let Some(leadership) = &self.leadership else { return Vec::new() };
+        let Some(decider) = &leadership.decider else { return Vec::new() };
+        let observer = |follower: Follower| QuorumObserver {
+            node: follower.node,
+            metadata_offset: follower.caught_up_to,
+            silent_ms: follower.last_heard.map(|at| self.ms_since(at)),
+            behind_ms: follower.caught_up_at.map(|at| self.ms_since(at)),
         };
-        self.config.voters.iter().map(member).collect()
+        let is_voter = |node: NodeId| self.config.voters.iter().any(|voter| voter.node == node);
+        let followers = decider.soft.followers();
+        followers.filter(|follower| !is_voter(follower.node)).map(observer).collect()
+    }
+
+    fn ms_since(&self, at: Duration) -> i64 {
+        let passed = self.seams.clock.monotonic().saturating_sub(at);
+        i64::try_from(passed.as_millis()).unwrap_or(i64::MAX)
     }
 }

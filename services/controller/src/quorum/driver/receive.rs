@@ -87,7 +87,7 @@ impl Driver {
         });
         match opened {
             Ok(Opened::Message(message)) => {
-                self.health.heard(envelope.from_raft_id, self.seams.clock.monotonic());
+                self.note_heard(envelope.from_raft_id);
                 Ok(Some(*message))
             }
             Ok(Opened::Hello { wants_answer }) => {

@@ -74,6 +74,10 @@ fn event_entry(applied: &Applied, at: TimestampMs) -> Option<HistoryEntry> {
         Event::BrokerFenced { node, .. } => {
             of_node(*node, entry("BROKER_FENCED", cause(&applied.event)))
         }
+        Event::BrokerUnregistered { node, .. } => of_node(
+            *node,
+            entry("BROKER_UNREGISTERED", format!("storage node {node} was unregistered")),
+        ),
         Event::TopicCreated { name, id, assignments, .. } => {
             let detail =
                 format!("topic {name} ({id}) was created with {} partitions", assignments.len());
@@ -154,6 +158,7 @@ fn time(event: &Event) -> TimestampMs {
         Event::BrokerFenced { at, .. }
         | Event::TopicCreated { at, .. }
         | Event::TopicDeleted { at, .. }
+        | Event::BrokerUnregistered { at, .. }
         | Event::PartitionChanged { at, .. } => *at,
         _ => TimestampMs::NONE,
     }

@@ -29,7 +29,8 @@ pub(super) fn decide(
     command: &Command,
     context: &Context<'_>,
 ) -> Reply {
-    let Command::BrokerHeartbeat { node, broker_epoch, want_shutdown, .. } = *command else {
+    let Command::BrokerHeartbeat { node, broker_epoch, want_shutdown, caught_up_to, .. } = *command
+    else {
         return Reply::Done;
     };
     let broker = match draft.current_broker(node, broker_epoch) {
@@ -41,6 +42,10 @@ pub(super) fn decide(
     session.was_heard = true;
     session.broken_since = None;
     session.shutting_down |= want_shutdown;
+    session.caught_up_to = caught_up_to;
+    if caught_up_to >= draft.image().offset {
+        session.caught_up_at = Some(context.now.monotonic);
+    }
     let next = next_state(&broker, command, session.shutting_down);
     session.fenced = match next {
         Next::Same => broker.fenced,

@@ -35,6 +35,23 @@ pub(super) struct BrokerSession {
     pub(super) broken_since: Option<Duration>,
     /// It asked for a controlled shutdown: it is not unfenced again in this life.
     pub(super) shutting_down: bool,
+    /// It has replayed all events up to here, as far as it said.
+    pub(super) caught_up_to: MetadataOffset,
+    /// When it had last replayed all that there was.
+    pub(super) caught_up_at: Option<Duration>,
+}
+
+/// What the active controller heard of a storage node or gateway that follows the metadata. Times are of the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Follower {
+    /// The node.
+    pub node: NodeId,
+    /// It has replayed all events up to here; `None`: it did not say.
+    pub caught_up_to: Option<MetadataOffset>,
+    /// When it was last heard; `None`: never since this controller became active.
+    pub last_heard: Option<Duration>,
+    /// When it had last replayed all that there was; `None`: not since this controller became active.
+    pub caught_up_at: Option<Duration>,
 }
 
 impl BrokerSession {
@@ -46,6 +63,8 @@ impl BrokerSession {
             was_heard: false,
             broken_since: None,
             shutting_down: false,
+            caught_up_to: MetadataOffset(0),
+            caught_up_at: None,
         }
     }
 
@@ -72,6 +91,23 @@ impl Soft {
             gateways: image.gateways.keys().map(|node| (*node, now.monotonic)).collect(),
             last_state_hash: image.offset,
         }
+    }
+
+    /// Who follows the metadata: storage nodes, and gateways that are not in the process of one.
+    pub fn followers(&self) -> impl Iterator<Item = Follower> {
+        let brokers = self.brokers.iter().map(|(node, session)| Follower {
+            node: *node,
+            caught_up_to: session.was_heard.then_some(session.caught_up_to),
+            last_heard: session.was_heard.then_some(session.last_heard),
+            caught_up_at: session.caught_up_at,
+        });
+        let apart = self.gateways.iter().filter(|(node, _)| !self.brokers.contains_key(node));
+        brokers.chain(apart.map(|(node, last_heard)| Follower {
+            node: *node,
+            caught_up_to: None,
+            last_heard: Some(*last_heard),
+            caught_up_at: None,
+        }))
     }
 
     /// The earliest time at which a session or lease ends.

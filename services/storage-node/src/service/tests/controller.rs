@@ -9,7 +9,8 @@ use futures::stream::{BoxStream, unfold};
 use futures::{FutureExt, StreamExt};
 use ottla_api::controller::{HistoryPage, HistoryQuery, MetadataUpdate, QuorumStatus, Submitted};
 use ottla_api::{CallError, Controller, RequestContext};
-use ottla_metadata::command::{NewTopic, TopicRef};
+use ottla_metadata::command::{ConfigAlteration, ConfigOp, NewTopic, TopicRef};
+use ottla_metadata::event::ConfigResource;
 use ottla_metadata::{Changes, Command, Context, Event, Image, Now, Reply, Settings, Soft, decide};
 use ottla_runtime::Seams;
 use ottla_types::{BrokerEpoch, ClusterId, MetadataOffset, NodeId, TopicId};
@@ -92,6 +93,15 @@ impl TestController {
         let changes = BTreeMap::from([(name.to_owned(), Some(value.to_owned()))]);
         let topic = TopicRef::Id(id);
         self.decide(Command::AlterTopicConfigs { topic, changes, validate_only: false });
+    }
+
+    /// Sets a config for all storage nodes, or resets it.
+    pub(crate) fn alter_brokers(&self, name: &str, op: ConfigOp) {
+        let changes = vec![(name.to_owned(), op)];
+        let resource = ConfigResource::Broker(None);
+        let resources = vec![ConfigAlteration { resource, replaces: false, changes }];
+        let reply = self.decide(Command::AlterConfigs { resources, validate_only: false });
+        assert_eq!(reply, Reply::Configs(vec![Ok(())]));
     }
 
     /// Forgets a topic without saying so, as a damaged snapshot would.

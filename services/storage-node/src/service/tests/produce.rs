@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use ottla_api::storage::{Acks, InitProducerIdRequest, topic_partition};
+use ottla_metadata::command::ConfigOp;
 use ottla_types::{ErrorCode, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use super::node::{World, batch, builder, context, eventually, idempotent};
@@ -127,6 +128,22 @@ async fn without_enough_in_sync_replicas_acks_all_is_refused() {
         refused == ErrorCode::NotEnoughReplicas
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_for_brokers_holds_in_topics_that_run_and_say_nothing_themselves() {
+    let world = World::new(10);
+    let node = world.start().await;
+    let silent = topic_partition(world.topic(&node, "silent", 1, &[]).await, 0);
+    let own = [("max.message.bytes", "1000000")];
+    let own = topic_partition(world.topic(&node, "own", 1, &own).await, 0);
+    let produce = async |id| node.produce(Acks::All, id, batch(&world.seams, &["v"])).await.error;
+    assert_eq!(produce(silent).await, ErrorCode::None);
+    world.controller.alter_brokers("message.max.bytes", ConfigOp::Set("10".to_owned()));
+    eventually(|| async { produce(silent).await == ErrorCode::MessageTooLarge }).await;
+    assert_eq!(produce(own).await, ErrorCode::None);
+    world.controller.alter_brokers("message.max.bytes", ConfigOp::Delete);
+    eventually(|| async { produce(silent).await == ErrorCode::None }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
