@@ -100,7 +100,6 @@ fn partition(status: &QuorumStatus, now: TimestampMs) -> PartitionData {
         high_watermark: offset(status.committed_index),
         current_voters: status.members.iter().map(|member| voter(member, now)).collect(),
         observers: status.observers.iter().map(|one| observer(status, one, now)).collect(),
-        ..Default::default()
     }
 }
 
@@ -111,7 +110,6 @@ fn voter(member: &QuorumMember, now: TimestampMs) -> ReplicaState {
         log_end_offset: member.match_index.map_or(UNKNOWN, offset),
         last_fetch_timestamp: before(now, member.silent_ms),
         last_caught_up_timestamp: before(now, member.behind_ms),
-        ..Default::default()
     }
 }
 
@@ -130,13 +128,9 @@ fn observer(status: &QuorumStatus, observer: &QuorumObserver, now: TimestampMs) 
 /// Where the quorum reaches a member.
 fn node(member: &QuorumMember) -> Option<Node> {
     let (host, port) = member.endpoint.rsplit_once(':')?;
-    let listener = Listener {
-        name: LISTENER.to_owned(),
-        host: host.to_owned(),
-        port: port.parse().ok()?,
-        ..Default::default()
-    };
-    Some(Node { node_id: member.node.0, listeners: vec![listener], ..Default::default() })
+    let listener =
+        Listener { name: LISTENER.to_owned(), host: host.to_owned(), port: port.parse().ok()? };
+    Some(Node { node_id: member.node.0, listeners: vec![listener] })
 }
 
 fn offset(index: u64) -> i64 {

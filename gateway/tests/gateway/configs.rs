@@ -39,8 +39,7 @@ async fn alter(
     client: &mut Client,
     resources: Vec<AlterConfigsResource>,
 ) -> Vec<(i16, Option<String>)> {
-    let request =
-        IncrementalAlterConfigsRequest { resources, validate_only: false, ..Default::default() };
+    let request = IncrementalAlterConfigsRequest { resources, validate_only: false };
     let responses = client.ask(1, &request).await.responses;
     responses.into_iter().map(|told| (told.error_code, told.error_message)).collect()
 }
@@ -67,7 +66,7 @@ async fn configs_of_topics_are_set_reset_and_extended() {
     for version in 0..=1 {
         let ask = |configs: &[(&str, i8, Option<&str>)], validate_only| {
             let resources = vec![resource(TOPIC, "t", configs)];
-            IncrementalAlterConfigsRequest { resources, validate_only, ..Default::default() }
+            IncrementalAlterConfigsRequest { resources, validate_only }
         };
         let set = [("retention.ms", SET, Some("7")), ("cleanup.policy", APPEND, Some("compact"))];
         let checked = client.ask(version, &ask(&set, true)).await;
@@ -100,11 +99,8 @@ async fn the_old_api_resets_what_it_does_not_name() {
                 resource_name: "t".into(),
                 configs: vec![config],
             };
-            let request = replacing::AlterConfigsRequest {
-                resources: vec![resource],
-                validate_only: false,
-                ..Default::default()
-            };
+            let request =
+                replacing::AlterConfigsRequest { resources: vec![resource], validate_only: false };
             assert_eq!(client.ask(version, &request).await.responses[0].error_code, 0);
         }
         let configs = cluster.controller.image().topic_by_name("t").unwrap().configs.clone();
