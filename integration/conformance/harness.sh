@@ -214,7 +214,7 @@ start_one() {
 # cluster_node NAME HTTP_PORT: the beginning of a node's properties.
 cluster_node() {
     printf '%s\n' "node.id=${1#*-}" "controller.quorum.voters=$voters" "ottla.http.listener=127.0.0.1:$2" \
-        "ottla.min.free.disk.bytes=0"
+        "ottla.min.free.disk.bytes=0" offsets.topic.replication.factor=1
 }
 
 # start_cluster CONTROLLERS STORAGE GATEWAYS: Ottla with its roles apart; sets bootstraps, admins, storage_ids, node_pids.

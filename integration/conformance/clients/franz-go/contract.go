@@ -1,0 +1,119 @@
+// The words of contract.py in Go; the same file in both Go clients, which are modules of their own.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A command that takes longer has failed.
+const patience = 60 * time.Second
+
+// command has the fields that contract.py names.
+type command struct {
+	Op         string            `json:"op"`
+	Bootstrap  string            `json:"bootstrap"`
+	Topic      string            `json:"topic"`
+	Partition  int32             `json:"partition"`
+	Partitions int32             `json:"partitions"`
+	Total      int               `json:"total"`
+	Codec      string            `json:"codec"`
+	Idempotent bool              `json:"idempotent"`
+	File       string            `json:"file"`
+	Offset     any               `json:"offset"`
+	Count      int               `json:"count"`
+	Configs    map[string]string `json:"configs"`
+	Key        string            `json:"key"`
+	Value      string            `json:"value"`
+	Group      string            `json:"group"`
+	SessionMs  int               `json:"session_ms"`
+	Instance   *string           `json:"instance"`
+}
+
+func (c command) brokers() []string { return strings.Split(c.Bootstrap, ",") }
+
+// offset is the offset that the command names, or orElse where it says "beginning".
+func (c command) offset(orElse int64) int64 {
+	if number, is := c.Offset.(float64); is {
+		return int64(number)
+	}
+	return orElse
+}
+
+type answer map[string]any
+
+var output sync.Mutex
+
+func tell(line answer) {
+	output.Lock()
+	defer output.Unlock()
+	if err := json.NewEncoder(os.Stdout).Encode(line); err != nil {
+		panic(err)
+	}
+}
+
+// lines gives key and value of each line of a file.
+func lines(path string) ([][2][]byte, error) {
+	all, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var found [][2][]byte
+	for _, line := range bytes.SplitAfter(all, []byte{'\n'}) {
+		if len(line) > 0 {
+			key, value, _ := bytes.Cut(line[:len(line)-1], []byte{'\t'})
+			found = append(found, [2][]byte{key, value})
+		}
+	}
+	return found, nil
+}
+
+// serve answers commands until the end of standard input, or becomes a member.
+func serve(operations map[string]func(command) (answer, error), member func(command, <-chan string) error) {
+	input := bufio.NewScanner(os.Stdin)
+	for input.Scan() {
+		var asked command
+		if err := json.Unmarshal(input.Bytes(), &asked); err != nil {
+			panic(err)
+		}
+		if asked.Op == "member" {
+			if err := member(asked, commands(input)); err != nil {
+				tell(answer{"event": "error", "error": err.Error()})
+				os.Exit(1)
+			}
+			tell(answer{"event": "closed"})
+			return
+		}
+		found, err := operations[asked.Op](asked)
+		if err != nil {
+			tell(answer{"error": fmt.Sprintf("%T: %v", err, err)})
+			continue
+		}
+		if found == nil {
+			found = answer{}
+		}
+		found["ok"] = true
+		tell(found)
+	}
+}
+
+// commands are those to a member, which is busy polling.
+func commands(input *bufio.Scanner) <-chan string {
+	told := make(chan string, 16)
+	go func() {
+		for input.Scan() {
+			var asked command
+			if json.Unmarshal(input.Bytes(), &asked) == nil {
+				told <- asked.Op
+			}
+		}
+		told <- "close"
+	}()
+	return told
+}
