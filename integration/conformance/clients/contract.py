@@ -3,7 +3,8 @@
 A program reads commands from standard input, one JSON object a line, and answers each with one line:
     {"op": NAME, "bootstrap": "HOST:PORT,…", …}   →   {"ok": true, …}, {"error": "…"} or {"unsupported": "why the client cannot"}
 Operations and their fields:
-    version                                           → version: the client's name and version
+    version                                           → version: the client's name and version; fence_is_told: "commit" where
+                                                        a static member hears of its end only when it commits
     produce topic partition codec idempotent file     each line of file is KEY, tab, VALUE
     consume topic partition offset count file         offset: "beginning" or a number, sought; file gets the lines back
     topic-create topic partitions configs · topic-list → topics · topic-describe topic → partitions · topic-delete topic

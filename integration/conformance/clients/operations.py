@@ -22,7 +22,8 @@ WIDTH = 6
 LONG_MS, SHORT_MS = 30_000, 6_000
 # Lines of the big input, and the length of its longest value in bytes.
 LINES, LONGEST = 1_000, 300_000
-FENCED = re.compile("fenc", re.IGNORECASE)
+# FENCED_INSTANCE_ID in the words of each client.
+FENCED = re.compile("fenc|same group.instance.id", re.IGNORECASE)
 
 numbers = itertools.count()
 
@@ -254,7 +255,11 @@ def static_returns(trial):
 
 def static_is_fenced(trial):
     topic, group, first, second = two_members(trial, LONG_MS, ("one", "two"))
+    share = set(second.assigned)
     twin = trial.member(topic, group, LONG_MS, "two")
+    if trial.ask("version").get("fence_is_told") == "commit":
+        wait_until(lambda: twin.supported() and twin.assigned == share, "the younger one has the older one's partitions")
+        second.send(op="commit")
     error = second.error()
     hold(FENCED.search(error), f"the older of two with one id ended with “{error}”")
     wait_balanced(first, twin)

@@ -149,7 +149,7 @@ def main():
         trying.add_argument(name, required=True)
     for name in ("--clients", "--operations", "--again"):
         trying.add_argument(name)
-    trying.add_argument("--jobs", type=int, default=4)
+    trying.add_argument("--jobs", type=int, default=6)
     trying.add_argument("programs", nargs="+")
     trying.set_defaults(call=try_all)
     writing = commands.add_parser("write")

@@ -27,6 +27,8 @@ const CODECS = {
   lz4: CompressionTypes.LZ4,
   zstd: CompressionTypes.ZSTD,
 }
+// A fetch that finds nothing holds up the end of a consumer for as long.
+const WAIT_MS = 300
 // Bytes of one produce request: kafkajs makes one batch of what it is given at once.
 const BATCH_BYTES = 500000
 
@@ -73,7 +75,10 @@ async function produce(command) {
 
 // kafkajs reads only as a member of a group: one of its own, sought to the offset, with the other partitions paused.
 async function consume(command) {
-  const consumer = kafka(command).consumer({ groupId: `none-${process.pid}-${Date.now()}` })
+  const consumer = kafka(command).consumer({
+    groupId: `none-${process.pid}-${Date.now()}`,
+    maxWaitTimeInMs: WAIT_MS,
+  })
   const parts = []
   let [seen, limit] = [0, null]
   await consumer.connect()
@@ -106,6 +111,7 @@ async function member(command, told) {
     groupId: command.group,
     sessionTimeout: command.session_ms,
     heartbeatInterval: 500,
+    maxWaitTimeInMs: WAIT_MS,
   })
   const next = new Map()
   const failed = new Promise((_, reject) => consumer.on(consumer.events.CRASH, event => reject(event.payload.error)))
@@ -174,8 +180,11 @@ const administration = {
   },
   'group-offsets-alter': (admin, { group, topic, partition, offset }) =>
     admin.setOffsets({ groupId: group, topic, partitions: [{ partition, offset: String(offset) }] }),
-  'records-delete': (admin, { topic, partition, offset }) =>
-    admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] }),
+  // It wants the topic's metadata loaded, which another call does.
+  'records-delete': async (admin, { topic, partition, offset }) => {
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+  },
 }
 
 async function administer(command) {
