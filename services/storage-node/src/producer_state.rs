@@ -80,7 +80,8 @@ pub(crate) fn rebuild(
     let mut earlier: BTreeMap<ProducerId, Vec<BatchMemory>> = BTreeMap::new();
     log.for_each_batch(files, look_back_from(log, &loaded), &mut |header, _| {
         let Some((producer, memory)) = memory_of(header) else { return };
-        if memory.base_offset >= loaded.offset {
+        // Without a snapshot this is the log's start, which DeleteRecords may have put within a batch.
+        if memory.last_offset >= loaded.offset {
             producers.replay(&producer, memory, now, &open);
         } else if producers.get(producer.id).is_some_and(|known| known.epoch == producer.epoch) {
             earlier.entry(producer.id).or_default().push(memory);

@@ -102,6 +102,22 @@ async fn a_deletion_that_the_disk_does_not_take_is_not_answered_as_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_which_the_first_records_were_deleted_is_known_as_a_duplicate_after_a_restart() {
+    let world = World::new(37);
+    let mut node = world.start().await;
+    let id = topic_partition(world.topic(&node, "t", 1, &[]).await, 0);
+    let sent = idempotent(&world.seams, (3, 0), &["a", "b", "c"]);
+    node.produce(Acks::All, id, sent.clone()).await;
+    assert_eq!(delete(&node, id, 1).await, (ErrorCode::None, 1));
+    node.abandon();
+    node = world.start().await;
+    node.is_serving(id).await;
+    let again = node.produce(Acks::All, id, sent).await;
+    assert_eq!((again.error, again.base_offset), (ErrorCode::None, Offset(0)));
+    assert_eq!(node.values(id, 1).await, ["b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn segments_wholly_before_the_first_offset_are_removed_later() {
     let mut world = World::new(34);
     world.config.timing.retention_check_interval = std::time::Duration::from_millis(20);
