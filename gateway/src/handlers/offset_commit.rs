@@ -12,7 +12,7 @@ use ottla_kafka_wire::messages::offset_commit_response::{
     OffsetCommitResponse, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
 };
 use ottla_metadata::Image;
-use ottla_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use ottla_types::{ErrorCode, LeaderEpoch, Offset, PartitionIndex};
 
 use super::coordinators::{ANY_TOKEN, Coordinators, caller, not_the_answer, too_long};
 use super::topics;
@@ -65,7 +65,8 @@ fn plan(
         let partitions: Vec<_> = topic.partitions.iter().filter(is_there).map(partition).collect();
         if let (Ok(found), false) = (found, partitions.is_empty()) {
             let name = TopicName::new(&found.name).map_err(too_long)?;
-            asked.push(CommitTopic { name, id: TopicId(topic.topic_id), partitions });
+            // By name as well: Kafka stores whose offset it is, and a later topic of this name does not get it.
+            asked.push(CommitTopic { name, id: found.id, partitions });
         }
     }
     Ok(asked)
