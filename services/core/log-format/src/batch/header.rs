@@ -136,6 +136,16 @@ impl Attributes {
         Self(self.0 | Self::TRANSACTIONAL)
     }
 
+    /// With a delete horizon in the place of the base timestamp.
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | Self::DELETE_HORIZON)
+    }
+
+    /// Without a delete horizon.
+    pub const fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !Self::DELETE_HORIZON)
+    }
+
     /// With control records.
     pub const fn with_control(self) -> Self {
         Self(self.0 | Self::CONTROL)

@@ -37,6 +37,12 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The headers.
     pub headers: Headers<'a>,
+    /// All its bytes, its length included.
+    pub(crate) whole: &'a [u8],
+    /// One byte of attributes, which have no meaning yet.
+    pub(crate) attributes: u8,
+    /// Its bytes behind the timestamp.
+    pub(crate) after_timestamp: &'a [u8],
 }
 
 /// A record header.
@@ -119,10 +125,13 @@ impl<'a> Records<'a> {
         if self.left.is_empty() {
             return Err(RecordError::Missing(self.remaining));
         }
+        let before = self.left;
         let mut body = sized(&mut self.left)?;
-        // One byte of attributes, which have no meaning yet.
-        body = body.get(1..).ok_or(VarintError::TooShort)?;
+        let whole = &before[..before.len() - self.left.len()];
+        let (&attributes, rest) = body.split_first().ok_or(VarintError::TooShort)?;
+        body = rest;
         let timestamp_delta = read_i64(&mut body)?;
+        let after_timestamp = body;
         let offset_delta = read_i32(&mut body)?;
         let key = nullable(&mut body)?;
         let value = nullable(&mut body)?;
@@ -136,7 +145,8 @@ impl<'a> Records<'a> {
             TimestampType::LogAppendTime => self.header.max_timestamp,
         };
         let offset = self.header.base_offset.plus(i64::from(offset_delta));
-        Ok(Record { offset, timestamp, key, value, headers: Headers { left: body, count } })
+        let headers = Headers { left: body, count };
+        Ok(Record { offset, timestamp, key, value, headers, whole, attributes, after_timestamp })
     }
 }
 
