@@ -25,9 +25,9 @@ pub use meta_properties::{
 pub use problem::{ConfigErrors, Problem};
 pub use properties::{ParsePropertiesError, Property, parse_properties};
 pub use server::{
-    ClientListener, ControllerListener, GroupsConfig, InternalAddresses, NetworkConfig,
-    QuorumConfig, QuorumVoter, Role, Roles, ServerConfig, StorageConfig, TimingConfig,
-    TopicDefaults,
+    CleanerConfig, ClientListener, ControllerListener, GroupsConfig, InternalAddresses,
+    NetworkConfig, QuorumConfig, QuorumVoter, Role, Roles, ServerConfig, StorageConfig,
+    TimingConfig, TopicDefaults,
 };
 pub use settings::{
     ConfigFile, ConfigSources, MAX_CONFIG_FILE_BYTES, Settings, Source, process_environment,

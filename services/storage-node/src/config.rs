@@ -46,6 +46,8 @@ pub struct StorageConfig {
     pub timing: StorageTiming,
     /// Sizes of what the node keeps.
     pub sizes: StorageSizes,
+    /// Compaction.
+    pub cleaner: CleanerConfig,
     /// A bug that is put back, for the simulation to find.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::mutant::Mutant>,
@@ -71,6 +73,36 @@ impl Default for GroupConfig {
             expire_interval: Duration::from_secs(600),
             load_bytes: 5 << 20,
             append_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How logs are compacted.
+#[derive(Clone, Copy, Debug)]
+pub struct CleanerConfig {
+    /// `log.cleaner.threads`; 0, or without `log.cleaner.enable`: nothing is compacted.
+    pub threads: usize,
+    /// `log.cleaner.dedupe.buffer.size`: bytes that the keys of all threads take at most.
+    pub dedupe_bytes: usize,
+    /// `log.cleaner.io.buffer.load.factor`, in percent: how full the map of keys may become.
+    pub load_percent: u8,
+    /// `log.cleaner.io.buffer.size`: bytes that all threads read and write at a time.
+    pub io_buffer_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`: bytes that all threads read and write in a second; `None` for no limit.
+    pub max_bytes_per_second: Option<u64>,
+    /// `log.cleaner.backoff.ms`: how long a thread rests when there is nothing to do.
+    pub backoff: Duration,
+}
+
+impl Default for CleanerConfig {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            dedupe_bytes: 128 << 20,
+            load_percent: 90,
+            io_buffer_bytes: 512 << 10,
+            max_bytes_per_second: None,
+            backoff: Duration::from_secs(15),
         }
     }
 }
@@ -136,6 +168,7 @@ impl StorageConfig {
             groups: GroupConfig::default(),
             timing: StorageTiming::default(),
             sizes: StorageSizes::default(),
+            cleaner: CleanerConfig::default(),
             #[cfg(feature = "mutants")]
             mutant: None,
         }

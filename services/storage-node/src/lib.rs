@@ -4,6 +4,7 @@
 //! `ottla-partition`. Read [`service`] first, then `shard`: its loop is the life of a produce.
 //! Deliberately does not know Kafka's wire protocol, nor raft.
 
+mod cleaner;
 mod cluster;
 pub mod config;
 mod coordinator;
@@ -18,5 +19,5 @@ mod recompression;
 pub mod service;
 mod shard;
 
-pub use config::{GroupConfig, StorageConfig, StorageSizes, StorageTiming};
+pub use config::{CleanerConfig, GroupConfig, StorageConfig, StorageSizes, StorageTiming};
 pub use service::{StartError, StorageHandle, start};

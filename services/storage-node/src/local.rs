@@ -5,6 +5,7 @@
 
 mod describe;
 mod fetch;
+mod keyless;
 mod places;
 mod produce;
 mod replicas;

@@ -16,7 +16,8 @@
 //!    so, and the shard does this before it goes on.
 //! 4. To delete records: [`PartitionLog::plan_log_start`], then [`RecoveryPoints::raise_log_starts`] on any thread, and back on the
 //!    shard [`PartitionLog::raise_log_start`]. From time to time: [`PartitionLog::apply_retention`]; the caller removes the renamed files after
-//!    `file.delete.delay.ms`.
+//!    `file.delete.delay.ms`. Compaction: [`PartitionLog::cleanable`] and [`Rewrite`] off the shard, then the
+//!    steps that `compaction.rs` has in order.
 //! 5. At a clean stop: [`PartitionLog::begin_final_checkpoint`] of every log that wants one, run and written as above, then
 //!    [`write_clean_marker`] last (R10).
 //!
@@ -28,6 +29,8 @@
 mod append;
 mod checkpoint;
 mod clean_marker;
+mod cleaner_offsets;
+mod compaction;
 mod config;
 mod create;
 mod epochs;
@@ -55,6 +58,11 @@ mod tests;
 pub use append::{AppendError, Appended};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clean_marker::{CleanMarker, remove_clean_marker, write_clean_marker};
+pub use cleaner_offsets::CleanerOffsets;
+pub use compaction::{
+    Cleanable, CleanedSegment, ClosedSegment, CompactionError, Dirty, KeyScan, Progress, Rewrite,
+    RewriteRules, group_segments,
+};
 pub use config::LogConfig;
 pub use create::CreateError;
 pub use epochs::EpochCache;

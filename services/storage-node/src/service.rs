@@ -20,6 +20,7 @@ use ottla_types::{BrokerEpoch, IncarnationId, MetadataOffset, Uuid};
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::cleaner::Cleaner;
 use crate::cluster::assignments::{Assignments, InForce};
 use crate::cluster::membership::Membership;
 use crate::cluster::producer_ids::ProducerIds;
@@ -90,6 +91,7 @@ pub async fn start(
     let interval = config.timing.heartbeat_interval;
     let membership = Membership::start(registrar, epoch, acted_up_to.clone(), interval);
     let shards = Shards::start(&config, &seams, &image, recovered)?;
+    let cleaner = Cleaner::start(&seams, config.cleaner, shards.handles());
     let coordinators = Arc::new(Coordinators::default());
     let recompression = Arc::new(Recompression::default());
     let storage = LocalStorage::new(LocalParts {
@@ -131,6 +133,7 @@ pub async fn start(
         metadata,
         membership,
         shards,
+        cleaner,
         directories,
         grpc,
         recovery,

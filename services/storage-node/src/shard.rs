@@ -4,6 +4,7 @@
 //! only then watermarks move and callers are answered. Nothing waits for a timer to be batched: a round is what was queued.
 //! Deliberately does not know the network, nor which other shards there are.
 
+pub(crate) mod cleaning;
 pub(crate) mod failures;
 mod fetch;
 mod lifecycle;
@@ -255,6 +256,7 @@ impl Shard {
                 Message::DescribeProducers(job) => self.describe_producers(job),
                 Message::PlanStarts(job) => self.plan_starts(job),
                 Message::RaiseStarts(job) => self.raise_starts(job),
+                Message::Clean(ask) => self.clean(ask),
                 Message::Describe(answer) => _ = answer.send(self.describe()),
                 Message::Assign(jobs, done) => self.assign(jobs, done, round).await,
                 Message::Remove(ids, done) => self.remove(&ids, done, round),

@@ -17,7 +17,9 @@ pub use key_hash::{KeyHash, KeyHasher};
 pub use offset_map::OffsetMap;
 
 use crate::compression::{self, CompressError, DecompressError};
-use crate::{BATCH_HEADER_BYTES, BatchError, BatchHeader, Codec, RecordError, Records, validate_stored};
+use crate::{
+    BATCH_HEADER_BYTES, BatchError, BatchHeader, Codec, RecordError, Records, validate_stored,
+};
 use ottla_types::Offset;
 
 /// Records of one batch that are decompressed at most, in bytes. A batch that holds more is left as it is.
@@ -72,6 +74,24 @@ pub fn note_keys(bytes: &[u8], from: Offset, map: &mut OffsetMap) -> Result<Note
     Ok(Noted::All)
 }
 
+/// Which records of a batch have no key, counted from 0; `None` if it holds too much to be looked at. Whole and sound it is already.
+///
+/// # Errors
+/// See [`CompactError`].
+pub fn records_without_key(
+    header: &BatchHeader,
+    bytes: &[u8],
+) -> Result<Option<Vec<i32>>, CompactError> {
+    let Some(payload) = inflated(header, bytes)? else { return Ok(None) };
+    let mut without = Vec::new();
+    for (index, record) in (0..).zip(Records::over(header, &payload)) {
+        if record?.key.is_none() {
+            without.push(index);
+        }
+    }
+    Ok(Some(without))
+}
+
 /// The records of a batch, decompressed; `None` if it is left as it is: whether a transaction's records count is not known here, and
 /// nobody decompresses without a bound.
 fn readable<'a>(
@@ -82,6 +102,15 @@ fn readable<'a>(
     if attributes.is_control() || attributes.is_transactional() {
         return Ok(None);
     }
+    inflated(header, bytes)
+}
+
+/// The records of a batch, decompressed; `None` if they are too large.
+fn inflated<'a>(
+    header: &BatchHeader,
+    bytes: &'a [u8],
+) -> Result<Option<Cow<'a, [u8]>>, CompactError> {
+    let attributes = header.attributes;
     let payload = bytes.get(BATCH_HEADER_BYTES..).unwrap_or_default();
     let codec = attributes.codec().ok_or(BatchError::Codec((attributes.0 & 7) as u8))?;
     if codec == Codec::None || header.record_count == 0 {

@@ -9,7 +9,9 @@ use ottla_metadata::event::Endpoint;
 use ottla_metadata::topic_config::ConfigError;
 use ottla_runtime::Seams;
 use ottla_runtime::config::{ExplainRow, ServerConfig};
-use ottla_storage_node::config::{GroupConfig, StorageConfig, StorageSizes, StorageTiming};
+use ottla_storage_node::config::{
+    CleanerConfig, GroupConfig, StorageConfig, StorageSizes, StorageTiming,
+};
 use ottla_storage_node::service::StorageHandle;
 
 use super::Variations;
@@ -38,6 +40,7 @@ pub(super) fn config(
         recovery_threads: config.storage.recovery_threads_per_dir,
         node_configs: node_configs(config),
         groups: groups(config, &own.groups),
+        cleaner: cleaner(config),
         timing: StorageTiming {
             heartbeat_interval: config.timing.broker_heartbeat_interval,
             registration_timeout: config.timing.registration_timeout,
@@ -55,6 +58,19 @@ pub(super) fn config(
         mutant: variations.mutant,
         ..own
     })
+}
+
+/// What the log cleaner is told.
+fn cleaner(config: &ServerConfig) -> CleanerConfig {
+    let cleaner = &config.cleaner;
+    CleanerConfig {
+        threads: if cleaner.is_enabled { cleaner.threads } else { 0 },
+        dedupe_bytes: cleaner.dedupe_bytes,
+        load_percent: cleaner.load_percent,
+        io_buffer_bytes: cleaner.io_buffer_bytes,
+        max_bytes_per_second: cleaner.max_bytes_per_second,
+        backoff: cleaner.backoff,
+    }
 }
 
 /// What coordinators of groups are told.

@@ -3,8 +3,6 @@
 //! Invariant: each caveat is of a key that the table calls obeyed; `ottla config explain` and the start-up notices say the same.
 //! Deliberately does not know who obeys a key.
 
-use crate::config::key::items;
-
 /// Some values of a key that have no effect yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caveat {
@@ -17,19 +15,12 @@ pub(super) struct Caveat {
 }
 
 /// All of them.
-pub(super) const CAVEATS: &[Caveat] = &[
-    Caveat {
-        key: "default.replication.factor",
-        is_of: |text| text.parse().is_ok_and(|factor: i16| factor > 1),
-        told: "replication is not there yet: a topic that names no factor, and every one that would be created automatically, \
+pub(super) const CAVEATS: &[Caveat] = &[Caveat {
+    key: "default.replication.factor",
+    is_of: |text| text.parse().is_ok_and(|factor: i16| factor > 1),
+    told: "replication is not there yet: a topic that names no factor, and every one that would be created automatically, \
                is refused with INVALID_REPLICATION_FACTOR; set 1",
-    },
-    Caveat {
-        key: "log.cleanup.policy",
-        is_of: |text| items(text).any(|policy| policy == "compact"),
-        told: "compact has no effect yet: nothing is compacted, and without delete beside it nothing is removed either",
-    },
-];
+}];
 
 /// What is to be said of a value, if anything.
 pub(super) fn caveat_of(key: &str, text: Option<&str>) -> Option<&'static str> {
@@ -58,8 +49,6 @@ mod tests {
     #[test]
     fn only_the_values_without_effect_have_a_caveat() {
         assert!(caveat_of("default.replication.factor", Some("3")).is_some());
-        assert!(caveat_of("log.cleanup.policy", Some("delete, compact")).is_some());
-        assert!(caveat_of("log.cleanup.policy", Some("delete")).is_none());
         assert!(caveat_of("num.partitions", Some("3")).is_none());
     }
 }

@@ -3,6 +3,7 @@
 //! Invariant: a `ServerConfig` that exists is consistent: its listeners are known and served, it can find the quorum, and a
 //! controller is one of its voters.
 
+mod cleaner;
 mod groups;
 mod listeners;
 mod quorum;
@@ -22,6 +23,7 @@ use crate::config::problem::{ConfigErrors, Problem};
 use crate::config::settings::{ConfigSources, Settings, Source};
 use crate::config::table::server_keys;
 
+pub use cleaner::CleanerConfig;
 pub use groups::GroupsConfig;
 pub use listeners::{ClientListener, ControllerListener, InternalAddresses};
 pub use quorum::{QuorumConfig, QuorumVoter};
@@ -59,6 +61,8 @@ pub struct ServerConfig {
     pub storage: StorageConfig,
     /// Heartbeats, elections, snapshots.
     pub timing: TimingConfig,
+    /// Compaction.
+    pub cleaner: CleanerConfig,
     /// Consumer groups.
     pub groups: GroupsConfig,
     /// What a topic has unless it says otherwise.
@@ -112,6 +116,7 @@ impl ServerConfig {
             network: NetworkConfig::read(&settings),
             storage: StorageConfig::read(&settings),
             timing: TimingConfig::read(&settings),
+            cleaner: CleanerConfig::read(&settings),
             groups: GroupsConfig::read(&settings),
             topics: TopicDefaults::read(&settings),
             notices: settings.notices().to_vec(),

@@ -85,6 +85,7 @@ impl Assignments {
         }
         self.told.retain(|id, _| image.topics.contains_key(id));
         self.recompression.retain(|id| image.topics.contains_key(id));
+        self.places.compacted().retain(|id| image.topics.contains_key(id));
         let removed = self.removals(|id| {
             changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
         });
@@ -105,6 +106,7 @@ impl Assignments {
     fn assign_topic(&mut self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
         let settings =
             TopicSettings::of(topic, &self.in_force.defaults, self.in_force.producer_expiration_ms);
+        self.places.compacted().set(topic.id, &settings.name, settings.log.compact);
         let before = self.told.remove(&topic.id).filter(|told| *told.settings == settings);
         if before.is_none() {
             self.recompression.set(topic.id, settings.recompression);

@@ -38,6 +38,7 @@ impl LocalStorage {
         // Until the answer, by when the shards are done with the batches.
         let mut held = Vec::new();
         let mut parts = self.check_all(request.partitions, &mut results, &mut held);
+        self.parts().places.compacted().refuse_keyless(&mut parts, &mut results);
         let (mut messages, mut asked) = (Vec::new(), Vec::new());
         for (shard, indexes) in by_shard.into_iter().enumerate() {
             let indexes: Vec<_> = indexes.into_iter().filter(|&i| parts[i].is_some()).collect();

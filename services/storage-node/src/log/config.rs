@@ -24,8 +24,16 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// `cleanup.policy` contains `delete`: retention applies.
     pub delete: bool,
-    /// `cleanup.policy` contains `compact`: offsets may have gaps.
+    /// `cleanup.policy` contains `compact`: only the last value of a key stays, and offsets may have gaps.
     pub compact: bool,
+    /// `min.cleanable.dirty.ratio`, in millionths: a log is compacted when more of it than this is dirty.
+    pub min_cleanable_millionths: u32,
+    /// `delete.retention.ms`: so long a tombstone stays once it was first compacted.
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`: a segment is compacted only when all its records are this old.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`: a log with a dirty record this old is compacted, however little is dirty.
+    pub max_compaction_lag_ms: i64,
     /// `flush.messages=1`: an offset counts when it is synced.
     pub durable: bool,
 }
@@ -44,6 +52,10 @@ impl Default for LogConfig {
             retention_bytes: -1,
             delete: true,
             compact: false,
+            min_cleanable_millionths: 500_000,
+            delete_retention_ms: 24 * 3_600_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
             durable: true,
         }
     }

@@ -84,6 +84,7 @@ impl PartitionLog {
             is_failed: false,
             generation: 0,
             hints: ReadHints::default(),
+            cleaning: None,
         }
     }
 }

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_runtime::seams::{Disk, DiskFile, OpenMode};
 use ottla_types::{Offset, TopicPartition};
 
-use super::names::{FileKind, file_path};
+use super::names::{FileKind, SWAP, file_path, suffixed};
 
 /// A file of a segment, among all files of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,16 @@ pub(super) struct FileKey {
     pub(super) log: TopicPartition,
     pub(super) base: Offset,
     pub(super) kind: FileKind,
+    /// Of a compacted segment that still bears the name of its swap.
+    pub(super) is_swap: bool,
+}
+
+impl FileKey {
+    /// Where the file is.
+    pub(super) fn path(&self, dir: &Path) -> PathBuf {
+        let path = file_path(dir, self.base, self.kind);
+        if self.is_swap { suffixed(&path, SWAP) } else { path }
+    }
 }
 
 struct Slot {
@@ -69,7 +79,7 @@ impl Files {
             slot.is_warm = true;
             return Ok(Arc::clone(&slot.file));
         }
-        let file = self.disk.open(&file_path(dir, key.base, key.kind), mode)?;
+        let file = self.disk.open(&key.path(dir), mode)?;
         self.keep(key, Arc::clone(&file));
         Ok(file)
     }
@@ -127,7 +137,7 @@ mod tests {
         let disk = SimDisk::new(1);
         let mut files = Files::new(Arc::new(disk), 3);
         let log = TopicPartition { topic: Default::default(), partition: Default::default() };
-        let key = |base| FileKey { log, base: Offset(base), kind: FileKind::Log };
+        let key = |base| FileKey { log, base: Offset(base), kind: FileKind::Log, is_swap: false };
         for base in 0..10 {
             files.create(Path::new("/"), key(base)).unwrap();
             files.create(Path::new("/"), key(0)).unwrap();

@@ -13,6 +13,11 @@ pub(super) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(super) const PARTITION_METADATA: &str = "partition.metadata";
 /// What a file is renamed to end with before it is deleted.
 pub(super) const DELETED: &str = ".deleted";
+/// Ends the names of a compacted segment's files while they are written.
+pub(super) const CLEANED: &str = ".cleaned";
+/// Ends the names of a compacted segment's files from the moment on from which it counts, until nothing is left of those that it
+/// stands for.
+pub(super) const SWAP: &str = ".swap";
 /// Ends the name of a folder whose partition was deleted.
 const DELETED_DIR: &str = "-delete";
 /// Longest file name of the usual file systems, in bytes.
@@ -50,6 +55,13 @@ pub(super) fn file_name(base: Offset, kind: FileKind) -> String {
 
 pub(super) fn file_path(dir: &Path, base: Offset, kind: FileKind) -> PathBuf {
     dir.join(file_name(base, kind))
+}
+
+/// A path whose name ends in one of the suffixes above.
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 /// What a file of this name is; `None` if it is not part of a segment.

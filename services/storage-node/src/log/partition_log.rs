@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ottla_runtime::seams::DiskFile;
 use ottla_types::{LeaderEpoch, Offset, TopicPartition};
 
+use super::compaction::Cleaning;
 use super::config::LogConfig;
 use super::epochs::EpochCache;
 use super::files::{FileKey, Files};
@@ -47,6 +48,8 @@ pub struct PartitionLog {
     /// Counts cuts: a checkpoint that began before one says nothing about what came after it.
     pub(super) generation: u32,
     pub(super) hints: ReadHints,
+    /// Segments of it are being compacted: none is deleted meanwhile.
+    pub(super) cleaning: Option<Cleaning>,
 }
 
 impl PartitionLog {
@@ -154,11 +157,12 @@ impl PartitionLog {
     }
 
     pub(super) fn key(&self, base: Offset, kind: FileKind) -> FileKey {
-        FileKey { log: self.id, base, kind }
+        let is_swap = self.cleaning.is_some_and(|cleaning| cleaning.is_swap(base, kind));
+        FileKey { log: self.id, base, kind, is_swap }
     }
 
     pub(super) fn path(&self, base: Offset, kind: FileKind) -> PathBuf {
-        super::names::file_path(&self.dir, base, kind)
+        self.key(base, kind).path(&self.dir)
     }
 
     pub(super) fn open_file(

@@ -4,6 +4,7 @@
 //! position that are to blame, its files untouched (R16), until a person has put it in order. Only a torn tail is cut, and only above what was promised. What
 //! recovery changed is synced before the journals may be started anew.
 
+mod finish_swaps;
 mod open;
 mod quarantine;
 mod segments;
@@ -202,6 +203,7 @@ impl FoundLogDir {
         sync_repaired(&mut Files::new(Arc::clone(&self.disk), MAX_OPEN_FILES), points, &mut logs)?;
         let dirs = logs.iter().map(PartitionLog::dir);
         points.keep_only(dirs.chain(quarantined.iter().map(|q| &*q.dir)))?;
+        points.cleaned().write_if_missing()?;
         let io = |source| RecoverError::Io { path: self.log_dir.clone(), source };
         self.keep_quarantined(&logs, &quarantined).map_err(io)?;
         Ok(RecoveredLogDir { logs, quarantined, deleted })

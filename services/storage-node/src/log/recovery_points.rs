@@ -15,6 +15,7 @@ use ottla_runtime::seams::Disk;
 use ottla_types::{Offset, PartitionIndex, TopicPartition};
 
 use super::checkpoint::Checkpoint;
+use super::cleaner_offsets::CleanerOffsets;
 use super::names::parse_partition_dir_name;
 use super::retention::RaisedStart;
 use super::text_file;
@@ -47,6 +48,7 @@ pub enum RecoveryPointsError {
 
 /// `recovery-point-offset-checkpoint` and `log-start-offset-checkpoint` of one log directory, which all its shards share.
 pub struct RecoveryPoints {
+    cleaned: CleanerOffsets,
     disk: Arc<dyn Disk>,
     log_dir: PathBuf,
     entries: Mutex<Entries>,
@@ -96,8 +98,14 @@ impl RecoveryPoints {
             Ok(bytes.and_then(|bytes| read_offsets(&bytes).ok()).unwrap_or_default())
         };
         let (points, starts) = (read(RECOVERY_POINTS)?, read(LOG_STARTS)?);
+        let cleaned = CleanerOffsets::load(Arc::clone(&disk), log_dir)?;
         let entries = Mutex::new(Entries { points, starts, ..Entries::default() });
-        Ok(Self { disk, log_dir: log_dir.to_owned(), entries })
+        Ok(Self { cleaned, disk, log_dir: log_dir.to_owned(), entries })
+    }
+
+    /// How far the directory's logs are compacted.
+    pub fn cleaned(&self) -> &CleanerOffsets {
+        &self.cleaned
     }
 
     /// The recovery point of a partition; 0 if none is known.
@@ -157,6 +165,7 @@ impl RecoveryPoints {
 
     /// Forgets a deleted partition, for good: a checkpoint of it that still runs says nothing any more.
     pub fn forget(&self, topic: &str, partition: TopicPartition) {
+        self.cleaned.forget(topic, partition.partition);
         let mut entries = self.locked();
         let key = (topic.to_owned(), partition.partition);
         let had_point = entries.points.remove(&key).is_some();
@@ -176,6 +185,7 @@ impl RecoveryPoints {
     /// # Errors
     /// `Io`.
     pub fn write_forgotten(&self) -> Result<(), RecoveryPointsError> {
+        self.cleaned.write_forgotten()?;
         let mut entries = self.locked();
         if entries.has_forgotten { self.write(&mut entries) } else { Ok(()) }
     }
@@ -191,6 +201,7 @@ impl RecoveryPoints {
     ) -> Result<(), RecoveryPointsError> {
         let names = dirs.filter_map(|dir| parse_partition_dir_name(dir.file_name()?.to_str()?));
         let kept: BTreeSet<_> = names.map(|(topic, index)| (topic.to_owned(), index)).collect();
+        self.cleaned.keep_only(&kept)?;
         let mut entries = self.locked();
         let before = (entries.points.len(), entries.starts.len());
         entries.points.retain(|key, _| kept.contains(key));

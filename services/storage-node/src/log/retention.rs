@@ -4,7 +4,7 @@
 //! renamed first; who removes it, and when (`file.delete.delay.ms`), is the caller's business.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ottla_runtime::seams::Disk;
 use ottla_types::{Offset, TimestampMs, TopicPartition};
@@ -12,7 +12,7 @@ use ottla_types::{Offset, TimestampMs, TopicPartition};
 use super::append::AppendError;
 use super::files::Files;
 use super::lookup::{CorruptSegment, LookupError};
-use super::names::{DELETED, FileKind};
+use super::names::{DELETED, FileKind, suffixed};
 use super::partition_log::PartitionLog;
 
 /// Why old segments were not deleted.
@@ -77,7 +77,8 @@ impl PartitionLog {
         }
     }
 
-    /// Renames the files of all segments that are due, and answers what they are called now. The log's start moves up.
+    /// Renames the files of all segments that are due, and answers what they are called now. The log's start moves up. Nothing is due
+    /// while the log is being compacted.
     ///
     /// # Errors
     /// See [`RetentionError`]; what was renamed before stays deleted.
@@ -88,6 +89,9 @@ impl PartitionLog {
         upper: Offset,
     ) -> Result<Vec<PathBuf>, RetentionError> {
         let mut renamed = Vec::new();
+        if self.cleaning.is_some() {
+            return Ok(renamed);
+        }
         while self.is_first_due(files, now, upper)? {
             if self.segments.len() == 1 {
                 self.roll(files)?;
@@ -143,14 +147,24 @@ impl PartitionLog {
         base: Offset,
         renamed: &mut Vec<PathBuf>,
     ) -> Result<(), RetentionError> {
+        self.rename_segment_but(files, base, None, renamed)
+    }
+
+    /// All files of a segment but for the one of a kind that is kept.
+    pub(super) fn rename_segment_but(
+        &self,
+        files: &mut Files,
+        base: Offset,
+        kept: Option<FileKind>,
+        renamed: &mut Vec<PathBuf>,
+    ) -> Result<(), RetentionError> {
         files.forget_segment(self.id, base);
         // The log last: an index without a log is nothing, a log without an index is still a log.
-        for kind in FileKind::ALL.into_iter().rev() {
+        for kind in FileKind::ALL.into_iter().rev().filter(|kind| Some(*kind) != kept) {
             let path = self.path(base, kind);
-            let mut name = path.clone().into_os_string();
-            name.push(DELETED);
-            match files.disk().rename(&path, Path::new(&name)) {
-                Ok(()) => renamed.push(name.into()),
+            let name = suffixed(&path, DELETED);
+            match files.disk().rename(&path, &name) {
+                Ok(()) => renamed.push(name),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => return Err(RetentionError::Io { path, source }),
             }

@@ -1,5 +1,6 @@
 //! Tests of partition logs and the journal, on a simulated disk.
 
+mod compaction;
 mod corruption;
 mod crash;
 mod harness;

@@ -76,6 +76,7 @@ impl PartitionLog {
             return self.restart_at(files, journal, to);
         }
         self.refuse_if_failed()?;
+        self.give_up_cleaning(files)?;
         let index = self.segment_index(to);
         let (position, end) = self.cut_place(files, index, to)?;
         // The journal first: whatever a crash leaves of the rest, what was cut off cannot be replayed over what follows.
@@ -95,12 +96,14 @@ impl PartitionLog {
         start: Offset,
     ) -> Result<(), TruncateError> {
         self.refuse_if_failed()?;
+        self.give_up_cleaning(files)?;
         // Gone, and made again: `dropped` alone is a deletion.
         let frames =
             vec![Frame::dropped(self.id, start), Frame::created(self.id, self.topic(), start)];
         let cut = journal.commit(frames).map_err(TruncateError::from);
         let cut = cut.and_then(|()| {
             self.remove_segments_from(files, 0)?;
+            self.cleaning = None;
             self.begin_at(files, start)
         });
         self.fail_unless_full(cut)
@@ -108,6 +111,12 @@ impl PartitionLog {
 
     fn refuse_if_failed(&self) -> Result<(), TruncateError> {
         if self.is_failed { Err(TruncateError::Failed(self.dir.to_path_buf())) } else { Ok(()) }
+    }
+
+    /// A compacted segment that waits to take its place must not come back after the cut.
+    fn give_up_cleaning(&mut self, files: &Files) -> Result<(), TruncateError> {
+        let abandoned = self.abandon_cleaning(&**files.disk());
+        abandoned.map_err(|source| TruncateError::Io { path: self.dir.to_path_buf(), source })
     }
 
     fn fail_unless_full(&mut self, cut: Result<(), TruncateError>) -> Result<(), TruncateError> {

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::serve::GrpcService;
 use super::shards::Shards;
+use crate::cleaner::Cleaner;
 use crate::cluster::membership::{Membership, Standing};
 use crate::config::StorageConfig;
 use crate::directory::Directory;
@@ -35,6 +36,7 @@ pub struct StorageHandle {
     pub(super) metadata: MetadataFollower,
     pub(super) membership: Membership,
     pub(super) shards: Shards,
+    pub(super) cleaner: Cleaner,
     pub(super) directories: Vec<Directory>,
     pub(super) grpc: Option<GrpcService>,
     /// How long recovery took.
@@ -129,6 +131,7 @@ impl StorageHandle {
         if let Some(grpc) = self.grpc.take() {
             grpc.stop().await;
         }
+        self.cleaner.stop().await;
         let clean = self.shards.stop().await;
         self.directories
             .iter()

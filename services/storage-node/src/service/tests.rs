@@ -1,5 +1,6 @@
 //! The node as a whole, on a simulated disk, with a controller in memory.
 
+mod compaction;
 mod compression;
 mod controller;
 mod crash;

@@ -54,6 +54,7 @@ impl Shard {
             return false;
         }
         // The name may be that of a deleted partition.
+        self.recovery_points.cleaned().forget(&settings.name, id.partition);
         if let Err(cause) = self.recovery_points.write_forgotten() {
             self.r16_fail(&cause);
             return false;

@@ -17,6 +17,7 @@ use ottla_types::{ErrorCode, LeaderEpoch, Offset, TopicPartition};
 use tokio::sync::{Notify, oneshot};
 use tracing::Span;
 
+use super::cleaning::CleanerAsk;
 use super::topic_settings::TopicSettings;
 use crate::log::{RaisedStart, RecoveryPoints};
 
@@ -34,6 +35,8 @@ pub(crate) enum Message {
     PlanStarts(AskJob<DeleteRecordsPartition, PlannedStart>),
     /// First offsets that are durable; answered with those that hold from now on.
     RaiseStarts(AskJob<(TopicPartition, Offset), Offset>),
+    /// Compaction.
+    Clean(CleanerAsk),
     Describe(oneshot::Sender<Vec<LogDirectoryPartition>>),
     /// Partitions as the newest image has them; answered when all are acted on.
     Assign(Vec<AssignJob>, oneshot::Sender<()>),

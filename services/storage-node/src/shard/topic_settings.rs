@@ -71,7 +71,12 @@ fn log_config(config: &TopicConfig, durable: bool) -> LogConfig {
     let u32_of = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     LogConfig {
         segment_bytes: u32_of(config.segment_bytes),
-        segment_ms: config.segment_ms,
+        // As Kafka does: what must be compacted in time must be closed in time.
+        segment_ms: if config.cleanup.compact {
+            config.segment_ms.min(config.max_compaction_lag_ms)
+        } else {
+            config.segment_ms
+        },
         segment_jitter_ms: config.segment_jitter_ms,
         preallocate: config.preallocate,
         segment_index_bytes: u32_of(config.segment_index_bytes),
@@ -81,8 +86,11 @@ fn log_config(config: &TopicConfig, durable: bool) -> LogConfig {
             .retention_bytes
             .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         delete: config.cleanup.delete,
-        // Compaction is stored and not obeyed yet: offsets have no gaps.
-        compact: false,
+        compact: config.cleanup.compact,
+        min_cleanable_millionths: config.min_cleanable_millionths,
+        delete_retention_ms: config.delete_retention_ms,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
         durable,
     }
 }

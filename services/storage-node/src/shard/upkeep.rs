@@ -77,6 +77,11 @@ impl Upkeep {
         timers.into_iter().chain(removal).chain(self.next_flush).min()
     }
 
+    /// If so, a checkpoint begins with the next turn, in the background.
+    pub(super) fn flush_soon(&mut self, is_wanted: bool) {
+        self.wants_flush |= is_wanted;
+    }
+
     /// What was renamed goes at `due`.
     pub(super) fn remove_later(&mut self, path: PathBuf, due: Duration) {
         self.removals.entry(due).or_default().push(path);

@@ -72,7 +72,9 @@ pub fn compact_batch(bytes: &[u8], rules: &Rules<'_>) -> Result<Compacted, Compa
     for (record, stays) in Records::over(&header, &payload).zip(&judged.stays) {
         match record? {
             _ if !stays => {}
-            record if needs_horizon => write_at(&mut records, &mut body, &record, new.base_timestamp),
+            record if needs_horizon => {
+                write_at(&mut records, &mut body, &record, new.base_timestamp)
+            }
             record => records.extend_from_slice(record.whole),
         }
     }
@@ -92,8 +94,12 @@ struct Judged {
 fn judge(header: &BatchHeader, payload: &[u8], rules: &Rules<'_>) -> Result<Judged, CompactError> {
     let horizon = header.attributes.has_delete_horizon().then_some(header.base_timestamp);
     let keeps_tombstones = rules.keeps_tombstones || horizon.is_none_or(|at| rules.now < at);
-    let mut judged =
-        Judged { stays: Vec::new(), kept: 0, has_tombstone: false, max_timestamp: TimestampMs::NONE };
+    let mut judged = Judged {
+        stays: Vec::new(),
+        kept: 0,
+        has_tombstone: false,
+        max_timestamp: TimestampMs::NONE,
+    };
     for record in Records::over(header, payload) {
         let record = record?;
         let stays = stays(&record, rules.map, keeps_tombstones);

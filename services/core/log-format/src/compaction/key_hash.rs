@@ -87,13 +87,20 @@ mod tests {
     fn hashes_are_those_of_the_reference() {
         let secret = u128::from_le_bytes(std::array::from_fn(|index| index as u8));
         let hash = |len: u8| {
-            let KeyHash([low, high]) =
-                KeyHasher::new(secret).hash(&(0..len).collect::<Vec<_>>());
-            u128::from_le_bytes([low.to_le_bytes(), high.to_le_bytes()].concat().try_into().unwrap())
+            let KeyHash([low, high]) = KeyHasher::new(secret).hash(&(0..len).collect::<Vec<_>>());
+            u128::from_le_bytes(
+                [low.to_le_bytes(), high.to_le_bytes()].concat().try_into().unwrap(),
+            )
         };
         // From the vectors of SipHash's authors, for inputs of 0, 1 and 15 bytes.
-        assert_eq!(hash(0).to_le_bytes(), 0xa381_7f04_ba25_a8e6_6df6_7214_c755_0293_u128.to_be_bytes());
-        assert_eq!(hash(1).to_le_bytes(), 0xda87_c1d8_6b99_af44_3476_5911_9b22_fc45_u128.to_be_bytes());
+        assert_eq!(
+            hash(0).to_le_bytes(),
+            0xa381_7f04_ba25_a8e6_6df6_7214_c755_0293_u128.to_be_bytes()
+        );
+        assert_eq!(
+            hash(1).to_le_bytes(),
+            0xda87_c1d8_6b99_af44_3476_5911_9b22_fc45_u128.to_be_bytes()
+        );
     }
 
     #[test]

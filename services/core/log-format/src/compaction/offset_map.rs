@@ -47,7 +47,13 @@ impl OffsetMap {
         // One part more: that in which a part grows.
         let max_slots_per_part = (max_bytes / SLOT_BYTES / (PARTS + 1)).max(FIRST_SLOTS);
         let load_percent = usize::from(load_percent.clamp(1, 95));
-        Self { hasher, parts: vec![Part::default(); PARTS], max_slots_per_part, load_percent, end: start }
+        Self {
+            hasher,
+            parts: vec![Part::default(); PARTS],
+            max_slots_per_part,
+            load_percent,
+            end: start,
+        }
     }
 
     /// Every offset below was seen.
@@ -163,7 +169,8 @@ mod tests {
     #[test]
     fn a_full_map_says_so_and_still_takes_known_keys() {
         let mut map = map(1 << 20);
-        let full = (0_i64..).find(|offset| !map.put(&offset.to_be_bytes(), Offset(*offset))).unwrap();
+        let full =
+            (0_i64..).find(|offset| !map.put(&offset.to_be_bytes(), Offset(*offset))).unwrap();
         assert_eq!((map.end(), map.key_count()), (Offset(full), full as usize));
         assert!(map.size_bytes() <= 1 << 20 && map.size_bytes() > 900_000, "{}", map.size_bytes());
         // Nearly all slots are of use: 24 bytes for a key, at a load of 90 %.

@@ -32,7 +32,8 @@ fn read(log: &[u8]) -> Vec<Seen> {
         let codec = header.attributes.codec().unwrap();
         let payload =
             compression::decompress(codec, &batch.bytes[BATCH_HEADER_BYTES..], 1 << 24).unwrap();
-        for record in Records::over(&header, if header.record_count == 0 { &[] } else { &payload }) {
+        for record in Records::over(&header, if header.record_count == 0 { &[] } else { &payload })
+        {
             let record = record.unwrap();
             assert_eq!(record.headers.get("header"), Some(&b"kept"[..]));
             let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
@@ -161,7 +162,8 @@ fn a_transactions_batch_is_left_alone_and_so_is_every_tombstone_behind_it() {
     let flags = Attributes::default().with_transactional();
     let open = BatchBuilder::new(Offset(0)).attributes(flags);
     let open = open.producer(ProducerId(1), ProducerEpoch(0), Sequence(0));
-    let open = open.record_with_headers(TimestampMs(1), Some(b"a"), Some(b"1"), &[("header", b"kept")]);
+    let open =
+        open.record_with_headers(TimestampMs(1), Some(b"a"), Some(b"1"), &[("header", b"kept")]);
     let log = [
         open.build().to_vec(),
         batch(1, Codec::None, &[(1, Some("b"), Some("1"))]),
@@ -192,7 +194,8 @@ fn damage_is_an_error_and_not_rewritten() {
 
 #[test]
 fn the_leaders_time_stays_that_of_every_record() {
-    let builder = BatchBuilder::new(Offset(0)).attributes(Attributes::default().with_log_append_time());
+    let builder =
+        BatchBuilder::new(Offset(0)).attributes(Attributes::default().with_log_append_time());
     let log = builder
         .record_with_headers(TimestampMs(7), Some(b"a"), Some(b"1"), &[("header", b"kept")])
         .record_with_headers(TimestampMs(99), Some(b"a"), None, &[("header", b"kept")])

@@ -47,6 +47,14 @@ pub struct TopicConfig {
     pub segment_jitter_ms: i64,
     /// `preallocate`
     pub preallocate: bool,
+    /// `min.cleanable.dirty.ratio`, in millionths
+    pub min_cleanable_millionths: u32,
+    /// `delete.retention.ms`
+    pub delete_retention_ms: i64,
+    /// `min.compaction.lag.ms`
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`
+    pub max_compaction_lag_ms: i64,
 }
 
 /// `compression.type`: how batches are stored; each with its `compression.*.level`, where it has one.
@@ -80,7 +88,7 @@ pub enum TimestampType {
 pub struct Cleanup {
     /// Segments are deleted by time and size.
     pub delete: bool,
-    /// Only the last value of a key is kept. Stored, not obeyed yet.
+    /// Only the last value of a key is kept.
     pub compact: bool,
 }
 
@@ -121,6 +129,10 @@ impl TopicConfig {
             compression: effective.compression(),
             segment_jitter_ms: effective.long("segment.jitter.ms"),
             preallocate: value::boolean(effective.text("preallocate")).unwrap_or(false),
+            min_cleanable_millionths: effective.millionths("min.cleanable.dirty.ratio"),
+            delete_retention_ms: effective.long("delete.retention.ms"),
+            min_compaction_lag_ms: effective.long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: effective.long("max.compaction.lag.ms"),
         }
     }
 }
@@ -154,6 +166,12 @@ impl<'a> Effective<'a> {
             "zstd" => StoredCompression::Zstd(level("compression.zstd.level")),
             _ => StoredCompression::Producer,
         }
+    }
+
+    /// A fraction between 0 and 1.
+    fn millionths(&self, name: &str) -> u32 {
+        let ratio = value::double(self.text(name)).unwrap_or(0.0);
+        (ratio * 1_000_000.0).clamp(0.0, 1_000_000.0) as u32
     }
 
     fn size(&self, name: &str) -> u64 {

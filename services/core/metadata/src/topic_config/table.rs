@@ -4,7 +4,7 @@
 //! `flush.messages` is 1: what is acknowledged is on disk.
 
 use super::ConfigKey;
-use super::Served::{Except, Internal, Obeyed, Stored};
+use super::Served::{Internal, Obeyed, Stored};
 use super::value::Check::{
     Any, AtLeast, Between, BetweenOrDefault, OneOf, Ratio, Subset, ThrottledReplicas,
 };
@@ -27,8 +27,8 @@ macro_rules! keys {
 }
 
 keys! {
-    "cleanup.policy": List = Some("delete"), Subset(&["compact", "delete"]), ["log.cleanup.policy"], Except("compact"),
-        "What happens to old segments: delete removes them by time and size; compact (stored, not obeyed yet) keeps the last value of each key.";
+    "cleanup.policy": List = Some("delete"), Subset(&["compact", "delete"]), ["log.cleanup.policy"], Obeyed,
+        "What happens to old segments: delete removes them by time and size; compact keeps the last value of each key; neither keeps all.";
     "compression.gzip.level": Int = Some("-1"), BetweenOrDefault(1, 9), ["compression.gzip.level"], Obeyed,
         "The level to compress with where compression.type is gzip.";
     "compression.lz4.level": Int = Some("9"), Between(1, 17), ["compression.lz4.level"], Obeyed,
@@ -37,7 +37,7 @@ keys! {
         "The compression of stored batches: a batch that came otherwise is compressed anew; producer keeps what the producer sent.";
     "compression.zstd.level": Int = Some("3"), Between(-131_072, 22), ["compression.zstd.level"], Obeyed,
         "The level to compress with where compression.type is zstd.";
-    "delete.retention.ms": Long = Some("86400000"), AtLeast(0), ["log.cleaner.delete.retention.ms"], Stored,
+    "delete.retention.ms": Long = Some("86400000"), AtLeast(0), ["log.cleaner.delete.retention.ms"], Obeyed,
         "How long compaction keeps tombstones.";
     "errors.deadletterqueue.group.enable": Boolean = Some("false"), Any, [], Stored,
         "Whether share groups may use the topic as a dead letter queue.";
@@ -59,7 +59,7 @@ keys! {
         "Bytes that stay local under tiered storage; -2: as retention.bytes.";
     "local.retention.ms": Long = Some("-2"), AtLeast(-2), ["log.local.retention.ms"], Stored,
         "How long segments stay local under tiered storage; -2: as retention.ms.";
-    "max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), ["log.cleaner.max.compaction.lag.ms"], Stored,
+    "max.compaction.lag.ms": Long = Some("9223372036854775807"), AtLeast(1), ["log.cleaner.max.compaction.lag.ms"], Obeyed,
         "The longest time that a record may stay uncompacted.";
     "max.message.bytes": Int = Some("1048588"), AtLeast(0), ["message.max.bytes"], Obeyed,
         "The largest record batch that is taken, after compression.";
@@ -69,9 +69,9 @@ keys! {
         "How far a record's timestamp may lie before the broker's time.";
     "message.timestamp.type": String = Some("CreateTime"), OneOf(&["CreateTime", "LogAppendTime"]), ["log.message.timestamp.type"], Obeyed,
         "Whether a record's timestamp is the producer's or the time of the append.";
-    "min.cleanable.dirty.ratio": Double = Some("0.5"), Ratio, ["log.cleaner.min.cleanable.ratio"], Stored,
+    "min.cleanable.dirty.ratio": Double = Some("0.5"), Ratio, ["log.cleaner.min.cleanable.ratio"], Obeyed,
         "The share of uncompacted log from which on a log is compacted.";
-    "min.compaction.lag.ms": Long = Some("0"), AtLeast(0), ["log.cleaner.min.compaction.lag.ms"], Stored,
+    "min.compaction.lag.ms": Long = Some("0"), AtLeast(0), ["log.cleaner.min.compaction.lag.ms"], Obeyed,
         "The shortest time that a record stays uncompacted.";
     "min.insync.replicas": Int = Some("1"), AtLeast(1), ["min.insync.replicas"], Obeyed,
         "How many replicas must be in sync for a write with acks=all.";

@@ -194,7 +194,7 @@ fn what_is_not_obeyed_says_so() {
     assert_eq!(served("min.insync.replicas", &[]), Served::Obeyed);
     let policy = |value| served("cleanup.policy", &[("cleanup.policy", value)]);
     assert_eq!((policy("delete"), policy("")), (Served::Obeyed, Served::Obeyed));
-    assert_eq!((policy("compact"), policy("delete, compact")), (Served::Stored, Served::Stored));
+    assert_eq!((policy("compact"), policy("delete, compact")), (Served::Obeyed, Served::Obeyed));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn integer(kind: Kind, text: &str) -> Option<i64> {
     }
 }
 
-fn double(text: &str) -> Option<f64> {
+pub(super) fn double(text: &str) -> Option<f64> {
     let digits = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
     digits.parse().ok().filter(|number: &f64| number.is_finite())
 }

@@ -208,14 +208,10 @@ fn a_value_without_effect_is_told_at_the_start_and_by_explain() {
         let notices = config.notices().iter().filter(|notice| notice.starts_with(key));
         (effect, notices.cloned().collect::<Vec<_>>())
     };
-    for line in ["default.replication.factor=1", "log.cleanup.policy=delete"] {
+    for line in ["default.replication.factor=1", "log.cleanup.policy=compact,delete"] {
         assert_eq!(told(line), ("obeyed".to_owned(), Vec::new()));
     }
-    for (line, cause) in [
-        ("default.replication.factor=3", "replication is not there yet"),
-        ("log.cleanup.policy=compact", "compact has no effect yet"),
-        ("log.cleanup.policy=compact,delete", "compact has no effect yet"),
-    ] {
+    for (line, cause) in [("default.replication.factor=3", "replication is not there yet")] {
         let (effect, notices) = told(line);
         assert!(effect.starts_with(&format!("not obeyed: {cause}")), "{effect}");
         let expected = format!("{line} (server.properties:28): {cause}");
@@ -353,6 +349,7 @@ fn several_listeners_have_node_ports_of_their_own() {
 fn every_key_that_is_called_obeyed_is_read() {
     let readers = [
         include_str!("../server.rs"),
+        include_str!("cleaner.rs"),
         include_str!("groups.rs"),
         include_str!("listeners.rs"),
         include_str!("quorum.rs"),

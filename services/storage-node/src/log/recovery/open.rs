@@ -1,7 +1,7 @@
 //! Opening one partition.
 //!
-//! Invariant: nothing in the folder is changed before it is known that the partition can be served. A folder that is in
-//! quarantine is not looked at.
+//! Invariant: nothing in the folder is changed before it is known that the partition can be served, but for a compacted segment that
+//! counts already: it takes its place first. A folder that is in quarantine is not looked at.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use ottla_log_format::checkpoint::{
 use ottla_log_format::{PlacedBatch, batches};
 use ottla_types::{Offset, TimestampMs, TopicId, TopicPartition};
 
+use super::finish_swaps::finish_swaps;
 use super::quarantine::{Remembered, refuse_marked};
 use super::segments::{Folder, segment_at};
 use super::tail::{Tail, Walk};
@@ -144,6 +145,7 @@ fn open_known(
     let frames = input.frames(id);
     let is_put_in_order = input.is_put_in_order(id.topic);
     let mut log = PartitionLog::empty(dir.to_owned(), id, (input.config)(id.topic), Offset::ZERO);
+    finish_swaps(&**files.disk(), dir, &log.config)?;
     let folder = Folder::look(&**files.disk(), dir, first_offset(&frames));
     let folder = folder.map_err(OpenError::io(dir))?;
     let base = folder.segments[0].base;
@@ -157,7 +159,8 @@ fn open_known(
 
     // The segment that ends at the recovery point was the active one of that checkpoint: its indexes were not synced.
     let first = segment_at(&log.segments, recovery_point.plus(-1));
-    let walk = Walk { first, recovery_point, is_clean: input.is_left_clean() };
+    let allows_gaps = input.points.cleaned().may_have_gaps(log.topic(), id.partition);
+    let walk = Walk { first, recovery_point, is_clean: input.is_left_clean(), allows_gaps };
     let tail = Tail::find(files, &log, walk)?;
     let durable_mark = frames.durable_mark.unwrap_or(Offset::ZERO).max(recovery_point);
     let plan = plan_replay(&frames.frames, &tail);

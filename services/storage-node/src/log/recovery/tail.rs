@@ -35,6 +35,8 @@ pub(super) struct Walk {
     pub(super) first: usize,
     pub(super) recovery_point: Offset,
     pub(super) is_clean: bool,
+    /// The log was compacted: offsets may be missing between the batches of a segment.
+    pub(super) allows_gaps: bool,
 }
 
 /// The sound part of a log, as far as it was looked at.
@@ -79,14 +81,13 @@ impl Tail {
             } else {
                 Start::front(segment)
             };
-            let (one, sound) = walk_segment(files, log, segment, start, &mut epochs)?;
+            let walked_over = (&mut epochs, walk.allows_gaps);
+            let (one, sound) = walk_segment(files, log, segment, start, walked_over)?;
             walked.push(one);
             let next = log.segments.get(index + 1);
-            let goes_on = sound.damage.is_none()
-                && next.is_some_and(|next| {
-                    next.base == sound.next_offset
-                        || (log.config.compact && next.base > sound.next_offset)
-                });
+            // Also in a compacted log a segment ends where the next one begins; else its end is lost.
+            let goes_on =
+                sound.damage.is_none() && next.is_some_and(|next| next.base == sound.next_offset);
             if !goes_on {
                 return Ok(Self { index, sound, walked, epochs, is_trusted: false });
             }
@@ -223,7 +224,7 @@ fn walk_segment(
     log: &PartitionLog,
     segment: Segment,
     start: Start,
-    epochs: &mut EpochCache,
+    (epochs, allows_gaps): (&mut EpochCache, bool),
 ) -> Result<(Walked, SoundEnd), OpenError> {
     let mut walked = start.walked(segment);
     let sound = SoundEnd { position: start.position, next_offset: start.next_offset, damage: None };
@@ -236,7 +237,7 @@ fn walk_segment(
         position: start.position,
         end: u64::from(segment.size),
         next_offset: start.next_offset,
-        allows_gaps: log.config.compact,
+        allows_gaps,
     };
     let sound = verify(&*file, from, &mut |found| {
         walked.active.note(&segment, &found.header, found.position as u32, &log.config);
