@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod bench;
+pub mod changelog;
 pub mod cluster;
 pub mod group;
 pub mod hostile;

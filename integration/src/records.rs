@@ -102,7 +102,8 @@ pub fn read_all(
     }
 }
 
-fn fetch(wire: &mut Wire, topic: &str, partition: i32, from: i64) -> io::Result<(i64, Bytes)> {
+/// One Fetch of one partition: its high watermark and what came.
+pub fn fetch(wire: &mut Wire, topic: &str, partition: i32, from: i64) -> io::Result<(i64, Bytes)> {
     let request = FetchRequest {
         max_wait_ms: 200,
         min_bytes: 1,
