@@ -225,6 +225,10 @@ impl PartitionLog {
             offset,
             leader_epoch: header.leader_epoch,
         };
+        // Compaction keeps some batches without records.
+        if header.record_count == 0 {
+            return Ok(None);
+        }
         let whole_batch = answer(header.max_timestamp, header.base_offset.max(self.log_start));
         if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
             return Ok(Some(whole_batch));

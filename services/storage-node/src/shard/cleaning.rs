@@ -145,8 +145,11 @@ impl Shard {
 
     fn end_cleaning(&mut self, id: CleaningId) {
         let Some(partition) = self.partitions.get_mut(&id.partition) else { return };
-        if let Err(cause) = partition.log.end_cleaning(&*self.seams.disk, id.token) {
-            self.swap_failed(id.partition, &cause.to_string());
+        match partition.log.end_cleaning(&*self.seams.disk, id.token) {
+            // A log that is compacted again and again must not grow for that.
+            Ok(()) if partition.log.config().delete => self.upkeep.retain_soon(),
+            Ok(()) => {}
+            Err(cause) => self.swap_failed(id.partition, &cause.to_string()),
         }
     }
 

@@ -82,6 +82,11 @@ impl Upkeep {
         self.wants_flush |= is_wanted;
     }
 
+    /// Retention is applied with the next turn: it had to wait.
+    pub(super) fn retain_soon(&mut self) {
+        self.next_retention = Duration::ZERO;
+    }
+
     /// What was renamed goes at `due`.
     pub(super) fn remove_later(&mut self, path: PathBuf, due: Duration) {
         self.removals.entry(due).or_default().push(path);

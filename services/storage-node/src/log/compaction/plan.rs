@@ -108,7 +108,7 @@ impl Cleanable {
         if lag == i64::MAX {
             return Ok(false);
         }
-        let first = self.ask(segment, FileKind::Log, disk, |file| first_timestamp(file))?;
+        let first = self.ask(segment, FileKind::Log, disk, first_timestamp)?;
         Ok(first.0 > 0 && now.since_ms(first) > lag)
     }
 
