@@ -218,7 +218,8 @@ pub(crate) fn batch(seams: &Seams, values: &[&str]) -> Bytes {
 
 pub(crate) fn builder(at: TimestampMs, values: &[&str]) -> BatchBuilder {
     values.iter().fold(BatchBuilder::new(Offset(0)), |batch, value| {
-        batch.record(at, None, Some(value.as_bytes()))
+        // Compacted topics want a key.
+        batch.record(at, Some(b"key"), Some(value.as_bytes()))
     })
 }
 
