@@ -65,9 +65,6 @@ enum Command {
         /// Last tombstones may be gone.
         #[arg(long)]
         gone: bool,
-        /// Fails if more records than this are left.
-        #[arg(long)]
-        most: Option<u64>,
     },
 }
 
@@ -84,19 +81,14 @@ fn main() -> io::Result<()> {
             })
         }
         Command::Load { to, beside, mixed } => load(&args, log, (*to, *mixed), beside.as_deref()),
-        Command::Check { gone, most } => {
+        Command::Check { gone } => {
             let mut wire = records::leader(&args.bootstrap, &args.topic, 0)?;
             let seen = log.check(&mut wire, &args.topic, *gone)?;
             println!(
                 "end {} records {} tombstones {} gone {}",
                 seen.end, seen.records, seen.tombstones, seen.gone
             );
-            match most {
-                Some(most) if seen.records > *most => {
-                    Err(io::Error::other(format!("{} records are left", seen.records)))
-                }
-                _ => Ok(()),
-            }
+            Ok(())
         }
     }
 }
@@ -114,15 +106,19 @@ fn load(
     let began = Instant::now();
     let (written, latencies) = std::thread::scope(|scope| {
         let latencies = beside.map(|topic| scope.spawn(|| pace(&args.bootstrap, topic, &is_over)));
-        let mut load = Load { wire, topic: &args.topic, log, mixed, waiting: VecDeque::new() };
-        let written = load.run(from, to);
+        let waiting = VecDeque::new();
+        let topic = &args.topic;
+        let mut load = Load { wire, topic, log, mixed, waiting, acknowledged: from };
+        let written = load.run(from, to).map_err(|error| (load.acknowledged, error));
         is_over.store(true, Ordering::Relaxed);
         (written, latencies.map(|thread| thread.join().expect("it does not panic")))
     });
     let took = began.elapsed().as_secs_f64();
     match written {
         Ok(()) => println!("end {to} seconds {took:.1}"),
-        Err(error) => println!("the connection ended after {took:.1} s: {error}"),
+        Err((acknowledged, error)) => {
+            println!("acknowledged {acknowledged} when the connection ended: {error}");
+        }
     }
     if let Some(Ok(latencies)) = latencies {
         let ms: Vec<_> = latencies.percentiles_ms().iter().map(|ms| format!("{ms:.2}")).collect();
@@ -155,6 +151,8 @@ struct Load<'a> {
     mixed: bool,
     /// Request, and the offset that it must get.
     waiting: VecDeque<(i32, u64)>,
+    /// Offsets below were acknowledged; of the last batch only the first one is counted.
+    acknowledged: u64,
 }
 
 impl Load<'_> {
@@ -188,7 +186,10 @@ impl Load<'_> {
             frames::decode_response::<ProduceRequest>(frame, version).map_err(io::Error::other)?;
         let base = records::base_offset(&response)?;
         match self.waiting.pop_front() {
-            Some((sent, offset)) if (sent, offset as i64) == (id, base) => Ok(()),
+            Some((sent, offset)) if (sent, offset as i64) == (id, base) => {
+                self.acknowledged = offset + 1;
+                Ok(())
+            }
             other => Err(io::Error::other(format!("answer {id} at {base}, expected {other:?}"))),
         }
     }
