@@ -26,7 +26,7 @@ fn built() -> PathBuf {
 fn seeds_pass_twice_with_equal_traces_and_all_mutants_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let mut run = Command::new(built());
-    run.args(["run", "--seeds", "3", "--chaos-seconds", "15", "--mutant-seeds", "10", "--dir"]);
+    run.args(["run", "--seeds", "3", "--chaos-seconds", "20", "--mutant-seeds", "40", "--dir"]);
     let output = run.arg(dir.path()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let told = String::from_utf8_lossy(&output.stderr);
