@@ -48,8 +48,6 @@ pub enum Served {
     Obeyed,
     /// It is validated, stored and shown, and has no effect yet.
     Stored,
-    /// Like [`Served::Obeyed`], except for this item of its list, which is only stored.
-    Except(&'static str),
     /// Like [`Served::Stored`], and shown only where it is set: Kafka keeps it for its own tests.
     Internal,
 }
@@ -73,6 +71,11 @@ pub enum ConfigError {
     /// A list has an empty item.
     #[error("Configuration '{0}' values must not be empty.")]
     EmptyItem(String),
+    /// Records are kept nowhere but in `log.dirs` (KIP-405 is not served).
+    #[error(
+        "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
+    )]
+    TieredStorage,
     /// Two values contradict each other.
     #[error("conflict topic config setting {lower} ({lower_value}) > {upper} ({upper_value})")]
     Conflict {
@@ -104,6 +107,11 @@ pub fn validate(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
             key.validate(text)?;
         }
     }
+    if configs.get("remote.storage.enable").and_then(|text| value::boolean(text.trim()))
+        == Some(true)
+    {
+        return Err(ConfigError::TieredStorage);
+    }
     let lag = |name| value::long_or(configs.get(name).map(String::as_str), key(name));
     let (lower, upper) = ("min.compaction.lag.ms", "max.compaction.lag.ms");
     let (lower_value, upper_value) = (lag(lower), lag(upper));
@@ -114,17 +122,6 @@ pub fn validate(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
 }
 
 impl ConfigKey {
-    /// What is made of one value: never [`Served::Except`].
-    pub fn served_with(&self, text: Option<&str>) -> Served {
-        match self.served {
-            Served::Except(item) if value::list(text.unwrap_or_default()).contains(&item) => {
-                Served::Stored
-            }
-            Served::Except(_) => Served::Obeyed,
-            same => same,
-        }
-    }
-
     /// Checks one value. Errors: [`ConfigError::Invalid`] or [`ConfigError::EmptyItem`].
     pub fn validate(&self, text: &str) -> Result<(), ConfigError> {
         if text.len() > MAX_CONFIG_VALUE_BYTES {

@@ -24,7 +24,7 @@ pub struct DescribedConfig {
     pub read_only: bool,
     /// Whether its value is a secret.
     pub sensitive: bool,
-    /// Whether the value has an effect; never [`Served::Except`].
+    /// Whether the value has an effect.
     pub served: Served,
     /// All the places where it is set, the one that counts first.
     pub synonyms: Vec<Synonym>,
@@ -85,7 +85,7 @@ fn describe_one(
     let broker = cluster.map(|cluster| cluster.synonyms.as_slice()).unwrap_or_default();
     DescribedConfig {
         name: key.name,
-        served: key.served_with(value.as_deref()),
+        served: key.served,
         value,
         source,
         kind: key.kind,
