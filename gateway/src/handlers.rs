@@ -6,6 +6,7 @@
 mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
+mod by_node;
 mod config_command;
 mod config_resources;
 mod coordinators;

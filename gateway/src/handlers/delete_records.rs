@@ -3,7 +3,9 @@
 //! Invariant: nothing of Kafka's own topics is deleted. Deliberately does not know what offsets a partition has.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use ottla_api::Storage;
 use ottla_api::storage::{
     DeleteRecordsPartition as StoragePartition, DeleteRecordsRequest as StorageRequest,
     DeleteRecordsResult, topic_partition,
@@ -13,8 +15,9 @@ use ottla_kafka_wire::messages::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
 use ottla_metadata::Image;
-use ottla_types::{ErrorCode, NodeId, Offset, Uuid};
+use ottla_types::{ErrorCode, Offset, Uuid};
 
+use super::by_node::ask_nodes;
 use super::{BACKEND_TIME, is_internal, topics, wait_of};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -58,21 +61,14 @@ async fn run(
     request: &DeleteRecordsRequest,
 ) -> Vec<DeleteRecordsResult> {
     let timeout = wait_of(request.timeout_ms).max(BACKEND_TIME);
-    let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |_, storage: Arc<dyn Storage>, partitions: Vec<StoragePartition>| {
         let context = call.context(timeout);
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
-            match storage.delete_records(context, StorageRequest { partitions }).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_partition(&error)); count],
-            }
+            let told = storage.delete_records(context, StorageRequest { partitions }).await;
+            told.map(|told| told.partitions).map_err(|error| errors::for_partition(&error))
         }
     };
-    plan(call, image, request).run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan(call, image, request), ask, refusal).await
 }
 
 fn plan(

@@ -2,6 +2,9 @@
 //!
 //! Invariant: an error has Kafka's message beside it. Deliberately does not know what a producer may write next.
 
+use std::sync::Arc;
+
+use ottla_api::Storage;
 use ottla_api::storage::{
     DescribeProducersRequest as StorageRequest, DescribeProducersResult, ProducerState as Known,
     topic_partition,
@@ -11,8 +14,9 @@ use ottla_kafka_wire::messages::describe_producers_response::{
     DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
 };
 use ottla_metadata::Image;
-use ottla_types::{ErrorCode, NodeId, TopicPartition, Uuid};
+use ottla_types::{ErrorCode, TopicPartition, Uuid};
 
+use super::by_node::ask_nodes;
 use super::{BACKEND_TIME, topics};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -70,21 +74,14 @@ async fn run(
             }
         }
     }
-    let ask = |node: NodeId, partitions: Vec<TopicPartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |_, storage: Arc<dyn Storage>, partitions: Vec<TopicPartition>| {
         let context = call.context(BACKEND_TIME);
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
-            match storage.describe_producers(context, StorageRequest { partitions }).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_partition(&error)); count],
-            }
+            let told = storage.describe_producers(context, StorageRequest { partitions }).await;
+            told.map(|told| told.partitions).map_err(|error| errors::for_partition(&error))
         }
     };
-    plan.run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan, ask, refusal).await
 }
 
 fn refusal(error: ErrorCode) -> DescribeProducersResult {

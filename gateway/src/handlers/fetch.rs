@@ -15,6 +15,7 @@ use ottla_metadata::Image;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, LeaderEpoch, NodeId, Offset, TopicPartition};
 
+use super::by_node::ask_nodes;
 use super::{CONSUMER, LONGEST_WAIT, topics, wait_of};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -82,9 +83,7 @@ async fn run(
         _ => IsolationLevel::ReadCommitted,
     };
     let max_bytes = request.max_bytes.min(call.gateway.config.max_fetch_bytes).max(1);
-    let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |node, storage, partitions: Vec<StoragePartition>| {
         let is_own = call.gateway.backends.own() == Some(node);
         let request = StorageRequest {
             max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
@@ -95,19 +94,16 @@ async fn run(
             partitions,
         };
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
             let source = Source { call, storage };
             let found = match is_own {
                 // It gives regions of files, which take no memory.
                 true => source.ask(request).await,
                 false => source.ask_with_memory(request, kept).await,
             };
-            found.unwrap_or_else(|error| vec![refusal(errors::for_fetch(&error)); count])
+            found.map_err(|error| errors::for_fetch(&error))
         }
     };
-    plan.run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan, ask, refusal).await
 }
 
 /// Who is asked what, and whether that is more than one node.

@@ -1,7 +1,9 @@
 //! ListOffsets: offsets by timestamp, and Kafka's special timestamps where the version has them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use ottla_api::Storage;
 use ottla_api::storage::{
     IsolationLevel, ListOffsetsPartition as StoragePartition, ListOffsetsPartitionResult,
     ListOffsetsRequest as StorageRequest,
@@ -14,6 +16,7 @@ use ottla_metadata::Image;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, LeaderEpoch, NodeId, Offset, TimestampMs, TopicPartition, Uuid};
 
+use super::by_node::ask_nodes;
 use super::{BACKEND_TIME, topics, wait_of};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -70,22 +73,15 @@ async fn run(
     } else {
         BACKEND_TIME
     };
-    let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |_, storage: Arc<dyn Storage>, partitions: Vec<StoragePartition>| {
         let context = call.context(timeout);
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
-            let request = StorageRequest { isolation, partitions };
-            match storage.list_offsets(context, request).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_partition(&error)); count],
-            }
+            let told =
+                storage.list_offsets(context, StorageRequest { isolation, partitions }).await;
+            told.map(|told| told.partitions).map_err(|error| errors::for_partition(&error))
         }
     };
-    plan(call, image, request).run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan(call, image, request), ask, refusal).await
 }
 
 fn plan(

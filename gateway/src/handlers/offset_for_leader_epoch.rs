@@ -2,6 +2,9 @@
 //!
 //! Invariant: -1 and -1 stand for an epoch that the log does not know. Replicas do not ask here: replication has a service of its own.
 
+use std::sync::Arc;
+
+use ottla_api::Storage;
 use ottla_api::storage::{
     EpochEndPartition as StoragePartition, EpochEndRequest as StorageRequest, EpochEndResult,
     topic_partition,
@@ -16,6 +19,7 @@ use ottla_metadata::Image;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, LeaderEpoch, NodeId, Uuid};
 
+use super::by_node::ask_nodes;
 use super::{BACKEND_TIME, topics};
 use crate::answer::Answer;
 use crate::backend::{FanOut, target};
@@ -70,21 +74,14 @@ async fn run(
             }
         }
     }
-    let ask = |node: NodeId, partitions: Vec<StoragePartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |_, storage: Arc<dyn Storage>, partitions: Vec<StoragePartition>| {
         let context = call.context(BACKEND_TIME);
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
-            match storage.epoch_ends(context, StorageRequest { partitions }).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_partition(&error)); count],
-            }
+            let told = storage.epoch_ends(context, StorageRequest { partitions }).await;
+            told.map(|told| told.partitions).map_err(|error| errors::for_partition(&error))
         }
     };
-    plan.run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan, ask, refusal).await
 }
 
 fn destination(

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_api::Storage;
 use ottla_api::storage::{
     Acks, ProducePartition, ProducePartitionResult, ProduceRequest as StorageRequest,
 };
@@ -22,6 +23,7 @@ use ottla_metadata::addresses::NodeAddress;
 use ottla_metadata::image::Topic;
 use ottla_types::{ErrorCode, NodeId, Offset, TimestampMs, TopicPartition};
 
+use super::by_node::ask_nodes;
 use super::nodes::new_leaders;
 use super::{BACKEND_TIME, LONGEST_WAIT, is_internal, topics, wait_of};
 use crate::answer::Answer;
@@ -126,23 +128,16 @@ async fn run(
 ) -> Vec<ProducePartitionResult> {
     let timeout_ms = i32::try_from(wait_of(request.timeout_ms).as_millis()).unwrap_or(i32::MAX);
     let transactional_id = request.transactional_id.take().map(|id| id.as_str().to_owned());
-    let ask = |node: NodeId, partitions: Vec<ProducePartition>| {
-        let count = partitions.len();
-        let storage = call.gateway.backends.get(node, image);
+    let ask = |_, storage: Arc<dyn Storage>, partitions: Vec<ProducePartition>| {
         let context = call.context(wait_of(timeout_ms).min(LONGEST_WAIT) + BACKEND_TIME);
         let transactional_id = transactional_id.clone();
         let request = StorageRequest { acks, timeout_ms, transactional_id, partitions };
         async move {
-            let Some(storage) = storage else {
-                return vec![refusal(ErrorCode::NotLeaderOrFollower); count];
-            };
-            match storage.produce(context, request).await {
-                Ok(response) => response.partitions,
-                Err(error) => vec![refusal(errors::for_produce(&error)); count],
-            }
+            let told = storage.produce(context, request).await;
+            told.map(|told| told.partitions).map_err(|error| errors::for_produce(&error))
         }
     };
-    plan.run(ask, refusal(ErrorCode::KafkaStorageError)).await
+    ask_nodes((call, image), plan, ask, refusal).await
 }
 
 /// The end of an `acks=0` request: silence, or the end of the connection.
