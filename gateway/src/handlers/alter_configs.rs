@@ -8,9 +8,8 @@ use ottla_kafka_wire::messages::alter_configs_response::{
 };
 use ottla_metadata::command::ConfigOp;
 
-use super::config_command::{Outcome, Wish, alter};
+use super::config_command::{Altered, Wish, alter};
 use crate::answer::Answer;
-use crate::errors::code_and_message;
 use crate::request::Call;
 use crate::router::Handle;
 
@@ -21,13 +20,9 @@ impl Handle for AlterConfigs {
     type Request = AlterConfigsRequest;
 
     async fn handle(call: Call, request: AlterConfigsRequest) -> Answer {
-        let of = |resource: &AlterConfigsResource| {
-            (resource.resource_type, resource.resource_name.clone())
-        };
-        let named: Vec<(i8, String)> = request.resources.iter().map(of).collect();
         let wishes = request.resources.into_iter().map(wish).collect();
-        let outcomes = alter(&call, wishes, request.validate_only).await;
-        let responses = named.into_iter().zip(outcomes).map(response).collect();
+        let altered = alter(&call, wishes, request.validate_only).await;
+        let responses = altered.into_iter().map(response).collect();
         call.answer(&AlterConfigsResponse { responses, ..Default::default() })
     }
 }
@@ -42,9 +37,11 @@ fn wish(resource: AlterConfigsResource) -> Wish {
     }
 }
 
-fn response(
-    ((resource_type, resource_name), outcome): ((i8, String), Outcome),
-) -> AlterConfigsResourceResponse {
-    let (error_code, error_message) = code_and_message(outcome);
-    AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+fn response(altered: Altered) -> AlterConfigsResourceResponse {
+    AlterConfigsResourceResponse {
+        error_code: altered.code,
+        error_message: altered.message,
+        resource_type: altered.kind,
+        resource_name: altered.name,
+    }
 }

@@ -30,10 +30,32 @@ pub(super) struct Wish {
 pub(super) type Changes = Vec<(String, Option<ConfigOp>)>;
 
 /// What became of one resource.
-pub(super) type Outcome = Result<(), Refusal>;
+type Outcome = Result<(), Refusal>;
+
+/// A resource as the answer tells of it.
+pub(super) struct Altered {
+    /// Kafka's number of its kind.
+    pub(super) kind: i8,
+    /// Its name.
+    pub(super) name: String,
+    /// Kafka's code.
+    pub(super) code: i16,
+    /// What goes with it.
+    pub(super) message: Option<String>,
+}
 
 /// Alters what is well-formed.
-pub(super) async fn alter(call: &Call, wishes: Vec<Wish>, validate_only: bool) -> Vec<Outcome> {
+pub(super) async fn alter(call: &Call, wishes: Vec<Wish>, validate_only: bool) -> Vec<Altered> {
+    let named: Vec<_> = wishes.iter().map(|wish| (wish.kind, wish.name.clone())).collect();
+    let outcomes = alter_all(call, wishes, validate_only).await;
+    let altered = named.into_iter().zip(outcomes).map(|((kind, name), outcome)| {
+        let (code, message) = errors::code_and_message(outcome);
+        Altered { kind, name, code, message }
+    });
+    altered.collect()
+}
+
+async fn alter_all(call: &Call, wishes: Vec<Wish>, validate_only: bool) -> Vec<Outcome> {
     let twice = named_twice(&wishes);
     let mut outcomes = Vec::with_capacity(wishes.len());
     let (mut asked, mut resources) = (Vec::new(), Vec::new());

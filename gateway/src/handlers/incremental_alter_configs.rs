@@ -10,9 +10,8 @@ use ottla_metadata::Refusal;
 use ottla_metadata::command::ConfigOp;
 use ottla_types::ErrorCode;
 
-use super::config_command::{Outcome, Wish, alter};
+use super::config_command::{Altered, Wish, alter};
 use crate::answer::Answer;
-use crate::errors::code_and_message;
 use crate::request::Call;
 use crate::router::Handle;
 
@@ -23,13 +22,9 @@ impl Handle for IncrementalAlterConfigs {
     type Request = IncrementalAlterConfigsRequest;
 
     async fn handle(call: Call, request: IncrementalAlterConfigsRequest) -> Answer {
-        let of = |resource: &AlterConfigsResource| {
-            (resource.resource_type, resource.resource_name.clone())
-        };
-        let named: Vec<(i8, String)> = request.resources.iter().map(of).collect();
         let wishes = request.resources.into_iter().map(wish).collect();
-        let outcomes = alter(&call, wishes, request.validate_only).await;
-        let responses = named.into_iter().zip(outcomes).map(response).collect();
+        let altered = alter(&call, wishes, request.validate_only).await;
+        let responses = altered.into_iter().map(response).collect();
         call.answer(&IncrementalAlterConfigsResponse { responses, ..Default::default() })
     }
 }
@@ -58,9 +53,11 @@ fn change(config: AlterableConfig) -> Result<(String, Option<ConfigOp>), Refusal
     Ok((config.name, op))
 }
 
-fn response(
-    ((resource_type, resource_name), outcome): ((i8, String), Outcome),
-) -> AlterConfigsResourceResponse {
-    let (error_code, error_message) = code_and_message(outcome);
-    AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+fn response(altered: Altered) -> AlterConfigsResourceResponse {
+    AlterConfigsResourceResponse {
+        error_code: altered.code,
+        error_message: altered.message,
+        resource_type: altered.kind,
+        resource_name: altered.name,
+    }
 }
