@@ -10,7 +10,7 @@ use ottla_types::ErrorCode;
 use crate::command::Refusal;
 use crate::event::ConfigResource;
 use crate::topic_config::value::{self, Check};
-use crate::topic_config::{self, ConfigError, Kind, MAX_CONFIG_VALUE_BYTES};
+use crate::topic_config::{self, ConfigError, Kind};
 
 mod brokers;
 mod client_metrics;
@@ -93,11 +93,6 @@ impl DynamicKey {
     /// # Errors
     /// [`ConfigError::Invalid`] or [`ConfigError::EmptyItem`].
     pub fn validate(&self, text: &str) -> Result<(), ConfigError> {
-        if text.len() > MAX_CONFIG_VALUE_BYTES {
-            let value = text.chars().take(64).collect();
-            let why = format!("longer than {MAX_CONFIG_VALUE_BYTES} bytes");
-            return Err(ConfigError::Invalid { name: self.name.to_owned(), value, why });
-        }
         value::check(self.name, self.kind, self.check, text)
     }
 }

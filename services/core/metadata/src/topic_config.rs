@@ -124,11 +124,6 @@ pub fn validate(configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
 impl ConfigKey {
     /// Checks one value. Errors: [`ConfigError::Invalid`] or [`ConfigError::EmptyItem`].
     pub fn validate(&self, text: &str) -> Result<(), ConfigError> {
-        if text.len() > MAX_CONFIG_VALUE_BYTES {
-            let value = text.chars().take(64).collect();
-            let why = format!("longer than {MAX_CONFIG_VALUE_BYTES} bytes");
-            return Err(ConfigError::Invalid { name: self.name.to_owned(), value, why });
-        }
         value::check(self.name, self.kind, self.check, text)
     }
 }

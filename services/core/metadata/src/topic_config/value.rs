@@ -2,7 +2,7 @@
 //!
 //! Invariant: a value is judged by its text alone. Spaces around it do not count.
 
-use super::{ConfigError, ConfigKey};
+use super::{ConfigError, ConfigKey, MAX_CONFIG_VALUE_BYTES};
 
 /// The type of a config's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,13 @@ pub(crate) enum Check {
 
 /// Checks the text of a value.
 pub(crate) fn check(name: &str, kind: Kind, check: Check, text: &str) -> Result<(), ConfigError> {
-    let text = text.trim();
     let wrong =
         |value: String, why: String| ConfigError::Invalid { name: name.to_owned(), value, why };
+    if text.len() > MAX_CONFIG_VALUE_BYTES {
+        let why = format!("longer than {MAX_CONFIG_VALUE_BYTES} bytes");
+        return Err(wrong(text.chars().take(64).collect(), why));
+    }
+    let text = text.trim();
     match kind {
         Kind::Boolean => match boolean(text) {
             Some(_) => Ok(()),
