@@ -4,6 +4,7 @@
 //! `ottla-partition`. Read [`service`] first, then `shard`: its loop is the life of a produce.
 //! Deliberately does not know Kafka's wire protocol, nor raft.
 
+mod by_topic;
 mod cleaner;
 mod cluster;
 pub mod config;
@@ -14,6 +15,7 @@ mod local;
 pub mod log;
 mod metrics;
 pub mod mutant;
+mod produce_rules;
 mod producer_state;
 mod recompression;
 pub mod service;

@@ -36,10 +36,11 @@ use tracing::Span;
 
 use crate::cluster::producer_ids::ProducerIds;
 use crate::coordinator::Coordinators;
-use crate::recompression::Recompression;
+use crate::produce_rules::ProduceRules;
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{Message, OffsetsJob};
+pub(crate) use keyless::CompactedTopics;
 pub(crate) use places::{Place, Places, shard_of};
 pub(crate) use traced::TracedStorage;
 
@@ -64,7 +65,7 @@ pub(crate) struct LocalParts {
     pub(crate) failures: Arc<Failures>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) coordinators: Arc<Coordinators>,
-    pub(crate) recompression: Arc<Recompression>,
+    pub(crate) rules: Arc<ProduceRules>,
     pub(crate) node_configs: Vec<NodeConfig>,
 }
 

@@ -4,14 +4,15 @@
 //! batches keep their order. Batches that wait in their new form hold at most [`MAX_HELD_BYTES`] together.
 //! Deliberately does not know records, offsets, or who produces.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use ottla_log_format::{BatchHeader, Codec, Compression};
 use ottla_metadata::topic_config::StoredCompression;
 use ottla_types::{ErrorCode, TopicId};
+
+use crate::by_topic::ByTopic;
 
 /// Bytes of batches in their new form that a node holds at once, until they are appended or refused.
 const MAX_HELD_BYTES: usize = 256 << 20;
@@ -44,7 +45,7 @@ impl Target {
 /// The topics whose batches are compressed anew.
 #[derive(Default)]
 pub(crate) struct Recompression {
-    targets: RwLock<BTreeMap<TopicId, Target>>,
+    targets: ByTopic<Target>,
     held: Arc<AtomicUsize>,
 }
 
@@ -64,22 +65,9 @@ impl Drop for Held {
 }
 
 impl Recompression {
-    /// A topic's batches are stored so from now on.
-    pub(crate) fn set(&self, topic: TopicId, target: Option<Target>) {
-        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
-        match target {
-            Some(target) => _ = targets.insert(topic, target),
-            None => _ = targets.remove(&topic),
-        }
-    }
-
-    /// Forgets topics that are gone.
-    pub(crate) fn retain(&self, is_there: impl Fn(&TopicId) -> bool) {
-        let has_any = !self.targets.read().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if has_any {
-            let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
-            targets.retain(|topic, _| is_there(topic));
-        }
+    /// How the batches of topics are stored that say so.
+    pub(crate) fn targets(&self) -> &ByTopic<Target> {
+        &self.targets
     }
 
     /// The batch as it is to be stored, if that is not as it came; it is to be dropped before what is held for it.
@@ -92,9 +80,7 @@ impl Recompression {
         header: &BatchHeader,
         batch: &Bytes,
     ) -> Result<Option<Anew>, (ErrorCode, String)> {
-        let target =
-            self.targets.read().unwrap_or_else(PoisonError::into_inner).get(&topic).copied();
-        let Some(target) = target else { return Ok(None) };
+        let Some(target) = self.targets.load().get(&topic).copied() else { return Ok(None) };
         if target.compression.is_of(header) || batch.len() > target.max_message_bytes {
             return Ok(None);
         }
@@ -136,19 +122,19 @@ mod tests {
         let (header, bytes) = batch();
         let recompression = Recompression::default();
         let apply = |topic| recompression.apply(topic, &header, &bytes).unwrap();
-        recompression.set(topic(1), Target::of(StoredCompression::Zstd(3), 1 << 20));
-        recompression.set(topic(2), Target::of(StoredCompression::Uncompressed, 1 << 20));
-        recompression.set(topic(3), Target::of(StoredCompression::Zstd(3), 1_000));
+        recompression.targets.set(topic(1), Target::of(StoredCompression::Zstd(3), 1 << 20));
+        recompression.targets.set(topic(2), Target::of(StoredCompression::Uncompressed, 1 << 20));
+        recompression.targets.set(topic(3), Target::of(StoredCompression::Zstd(3), 1_000));
         let (stored, smaller, _held) = apply(topic(1)).unwrap();
         assert_eq!(stored.attributes.codec(), Some(Codec::Zstd));
         assert!(smaller.len() < 500);
         for unchanged in [2, 3, 4] {
             assert!(apply(topic(unchanged)).is_none());
         }
-        recompression.set(topic(1), Target::of(StoredCompression::Producer, 1 << 20));
+        recompression.targets.set(topic(1), Target::of(StoredCompression::Producer, 1 << 20));
         assert!(apply(topic(1)).is_none());
-        recompression.retain(|_| false);
-        assert!(recompression.targets.read().unwrap().is_empty());
+        recompression.targets.retain(|_| false);
+        assert!(recompression.targets.load().is_empty());
     }
 
     #[test]

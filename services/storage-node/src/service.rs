@@ -30,7 +30,7 @@ use crate::coordinator::{Coordinators, Leading, LeadingParts};
 use crate::directory::{self, Directory, DirectoryError};
 use crate::local::{LocalParts, LocalStorage, ServedDirectory};
 use crate::mutant::Mutation;
-use crate::recompression::Recompression;
+use crate::produce_rules::ProduceRules;
 pub use handle::StorageHandle;
 pub use recover::RecoveryFault;
 use recover::recover_all;
@@ -93,7 +93,7 @@ pub async fn start(
     let shards = Shards::start(&config, &seams, &image, recovered)?;
     let cleaner = Cleaner::start(&seams, config.cleaner, shards.handles());
     let coordinators = Arc::new(Coordinators::default());
-    let recompression = Arc::new(Recompression::default());
+    let rules = Arc::new(ProduceRules::default());
     let storage = LocalStorage::new(LocalParts {
         node: config.node,
         seams: seams.clone(),
@@ -104,7 +104,7 @@ pub async fn start(
         failures: shards.failures(),
         producer_ids: ProducerIds::new(controller, membership.clone(), config.node),
         coordinators: Arc::clone(&coordinators),
-        recompression: Arc::clone(&recompression),
+        rules: Arc::clone(&rules),
         node_configs: config.node_configs.clone(),
     });
     let assignments = Assignments {
@@ -115,7 +115,7 @@ pub async fn start(
         failures: shards.failures(),
         defaults: config.topic_defaults.clone(),
         producer_expiration_ms: config.producer_expiration_ms,
-        recompression,
+        rules,
         in_force: InForce::default(),
         acted,
         told: BTreeMap::new(),

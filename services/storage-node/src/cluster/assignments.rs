@@ -17,7 +17,7 @@ use tracing::error;
 
 use crate::coordinator::Leading;
 use crate::local::{Place, Places, shard_of};
-use crate::recompression::Recompression;
+use crate::produce_rules::ProduceRules;
 use crate::shard::ShardHandle;
 use crate::shard::failures::Failures;
 use crate::shard::message::{AssignJob, Message};
@@ -33,8 +33,8 @@ pub(crate) struct Assignments {
     /// What the configuration file says of topics.
     pub(crate) defaults: ClusterDefaults,
     pub(crate) producer_expiration_ms: i64,
-    /// Whose batches are stored with another compression.
-    pub(crate) recompression: Arc<Recompression>,
+    /// What batches must be before the shards see them.
+    pub(crate) rules: Arc<ProduceRules>,
     /// What the shards were told last of what all topics have in common.
     pub(crate) in_force: InForce,
     /// How far the shards have acted.
@@ -84,8 +84,7 @@ impl Assignments {
             }
         }
         self.told.retain(|id, _| image.topics.contains_key(id));
-        self.recompression.retain(|id| image.topics.contains_key(id));
-        self.places.compacted().retain(|id| image.topics.contains_key(id));
+        self.rules.retain(|id| image.topics.contains_key(id));
         let removed = self.removals(|id| {
             changes.deleted_topics.contains_key(&id.topic) && !image.topics.contains_key(&id.topic)
         });
@@ -106,10 +105,9 @@ impl Assignments {
     fn assign_topic(&mut self, topic: &Topic, assigned: &mut ByShard<AssignJob>) {
         let settings =
             TopicSettings::of(topic, &self.in_force.defaults, self.in_force.producer_expiration_ms);
-        self.places.compacted().set(topic.id, &settings.name, settings.log.compact);
         let before = self.told.remove(&topic.id).filter(|told| *told.settings == settings);
         if before.is_none() {
-            self.recompression.set(topic.id, settings.recompression);
+            self.rules.set(topic.id, &settings);
         }
         let (settings, told) = match before {
             Some(told) => (told.settings, told.partitions),

@@ -3,14 +3,13 @@
 //! Invariant: what compaction would take away without a word is refused with one, as Kafka does. A batch is decompressed only if its topic
 //! is compacted, and only up to a bound.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use ottla_api::storage::ProducePartitionResult;
 use ottla_log_format::compaction::{MAX_INFLATED_BATCH_BYTES, records_without_key};
-use ottla_types::{ErrorCode, TopicId};
+use ottla_types::ErrorCode;
 
+use crate::by_topic::ByTopic;
 use crate::shard::message::ProducePart;
 use crate::shard::produces::refusal;
 
@@ -18,43 +17,16 @@ use crate::shard::produces::refusal;
 const MAX_NAMED: usize = 3;
 
 /// The compacted topics of this node, by id, with their names.
-#[derive(Default)]
-pub(crate) struct CompactedTopics(ArcSwap<BTreeMap<TopicId, Arc<str>>>);
+pub(crate) type CompactedTopics = ByTopic<Arc<str>>;
 
 impl CompactedTopics {
-    /// Notes what a topic is now.
-    pub(crate) fn set(&self, topic: TopicId, name: &Arc<str>, is_compacted: bool) {
-        let known = self.0.load();
-        if known.contains_key(&topic) == is_compacted {
-            return;
-        }
-        let mut topics = BTreeMap::clone(&known);
-        if is_compacted {
-            topics.insert(topic, Arc::clone(name));
-        } else {
-            topics.remove(&topic);
-        }
-        self.0.store(Arc::new(topics));
-    }
-
-    /// Forgets topics that are gone.
-    pub(crate) fn retain(&self, is_there: impl Fn(&TopicId) -> bool) {
-        let known = self.0.load();
-        if known.keys().all(&is_there) {
-            return;
-        }
-        let mut topics = BTreeMap::clone(&known);
-        topics.retain(|topic, _| is_there(topic));
-        self.0.store(Arc::new(topics));
-    }
-
     /// Refuses batches with records that a compacted topic does not take.
     pub(super) fn refuse_keyless(
         &self,
         parts: &mut [Option<ProducePart>],
         results: &mut [Option<ProducePartitionResult>],
     ) {
-        let topics = self.0.load();
+        let topics = self.load();
         if topics.is_empty() {
             return;
         }

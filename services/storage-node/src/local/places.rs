@@ -7,8 +7,6 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use ottla_types::TopicPartition;
 
-use super::keyless::CompactedTopics;
-
 /// Where a partition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -24,18 +22,12 @@ pub(crate) struct Places {
     places: RwLock<BTreeMap<TopicPartition, Place>>,
     /// Partitions whose files are corrupt, and who looks after the folder: they are not served, and not made anew (R16).
     quarantined: RwLock<BTreeMap<TopicPartition, Place>>,
-    /// The topics that are compacted.
-    compacted: CompactedTopics,
 }
 
 impl Places {
     /// The places as they are now. Not to be held over an await.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, BTreeMap<TopicPartition, Place>> {
         self.places.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn compacted(&self) -> &CompactedTopics {
-        &self.compacted
     }
 
     pub(crate) fn get(&self, id: TopicPartition) -> Option<Place> {

@@ -38,7 +38,7 @@ impl LocalStorage {
         // Until the answer, by when the shards are done with the batches.
         let mut held = Vec::new();
         let mut parts = self.check_all(request.partitions, &mut results, &mut held);
-        self.parts().places.compacted().refuse_keyless(&mut parts, &mut results);
+        self.parts().rules.compacted.refuse_keyless(&mut parts, &mut results);
         let (mut messages, mut asked) = (Vec::new(), Vec::new());
         for (shard, indexes) in by_shard.into_iter().enumerate() {
             let indexes: Vec<_> = indexes.into_iter().filter(|&i| parts[i].is_some()).collect();
@@ -105,7 +105,7 @@ impl LocalStorage {
         held: &mut Vec<Held>,
     ) -> Result<ProducePart, (ErrorCode, String)> {
         let (partition, bytes) = (part.partition, part.records);
-        let anew = self.parts().recompression.apply(partition.topic, &header, &bytes)?;
+        let anew = self.parts().rules.recompression.apply(partition.topic, &header, &bytes)?;
         let Some((header, bytes, memory)) = anew else {
             return Ok(ProducePart { partition, header, bytes });
         };
