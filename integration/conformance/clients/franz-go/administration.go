@@ -4,10 +4,11 @@ import (
 	"context"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	contract "ottla.dev/conformance/clients/go-contract"
 )
 
 // The admin operations.
-var administration = map[string]func(context.Context, *kadm.Client, command) (answer, error){
+var administration = map[string]func(context.Context, *kadm.Client, contract.Command) (contract.Answer, error){
 	"topic-create":        topicCreate,
 	"topic-list":          topicList,
 	"topic-describe":      topicDescribe,
@@ -24,7 +25,7 @@ var administration = map[string]func(context.Context, *kadm.Client, command) (an
 	"records-delete":      recordsDelete,
 }
 
-func topicCreate(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func topicCreate(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	configs := map[string]*string{}
 	for key, value := range c.Configs {
 		configs[key] = &value
@@ -33,25 +34,25 @@ func topicCreate(ctx context.Context, admin *kadm.Client, c command) (answer, er
 	return nil, err
 }
 
-func topicList(ctx context.Context, admin *kadm.Client, _ command) (answer, error) {
+func topicList(ctx context.Context, admin *kadm.Client, _ contract.Command) (contract.Answer, error) {
 	topics, err := admin.ListTopics(ctx)
-	return answer{"topics": topics.Names()}, err
+	return contract.Answer{"topics": topics.Names()}, err
 }
 
-func topicDescribe(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func topicDescribe(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	topics, err := admin.ListTopics(ctx, c.Topic)
 	if err != nil {
 		return nil, err
 	}
-	return answer{"partitions": len(topics[c.Topic].Partitions)}, topics[c.Topic].Err
+	return contract.Answer{"partitions": len(topics[c.Topic].Partitions)}, topics[c.Topic].Err
 }
 
-func topicDelete(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func topicDelete(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	_, err := admin.DeleteTopic(ctx, c.Topic)
 	return nil, err
 }
 
-func partitionsCreate(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func partitionsCreate(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	created, err := admin.UpdatePartitions(ctx, c.Total, c.Topic)
 	if err != nil {
 		return nil, err
@@ -59,7 +60,7 @@ func partitionsCreate(ctx context.Context, admin *kadm.Client, c command) (answe
 	return nil, created.Error()
 }
 
-func configsDescribe(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func configsDescribe(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	described, err := admin.DescribeTopicConfigs(ctx, c.Topic)
 	if err != nil {
 		return nil, err
@@ -72,10 +73,10 @@ func configsDescribe(ctx context.Context, admin *kadm.Client, c command) (answer
 	for _, config := range resource.Configs {
 		configs[config.Key] = config.MaybeValue()
 	}
-	return answer{"configs": configs}, resource.Err
+	return contract.Answer{"configs": configs}, resource.Err
 }
 
-func configsAlter(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func configsAlter(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	altered, err := admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: c.Key, Value: &c.Value}}, c.Topic)
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func configsAlter(ctx context.Context, admin *kadm.Client, c command) (answer, e
 	return nil, resource.Err
 }
 
-func offsetsList(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func offsetsList(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	starts, err := admin.ListStartOffsets(ctx, c.Topic)
 	if err != nil {
 		return nil, err
@@ -101,29 +102,29 @@ func offsetsList(ctx context.Context, admin *kadm.Client, c command) (answer, er
 	if start.Err != nil {
 		return nil, start.Err
 	}
-	return answer{"earliest": start.Offset, "latest": end.Offset}, end.Err
+	return contract.Answer{"earliest": start.Offset, "latest": end.Offset}, end.Err
 }
 
-func groupsList(ctx context.Context, admin *kadm.Client, _ command) (answer, error) {
+func groupsList(ctx context.Context, admin *kadm.Client, _ contract.Command) (contract.Answer, error) {
 	groups, err := admin.ListGroups(ctx)
-	return answer{"groups": groups.Groups()}, err
+	return contract.Answer{"groups": groups.Groups()}, err
 }
 
-func groupDescribe(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func groupDescribe(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	described, err := admin.DescribeGroups(ctx, c.Group)
 	if err != nil {
 		return nil, err
 	}
 	group := described[c.Group]
-	return answer{"state": group.State, "members": len(group.Members)}, group.Err
+	return contract.Answer{"state": group.State, "members": len(group.Members)}, group.Err
 }
 
-func groupDelete(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func groupDelete(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	_, err := admin.DeleteGroup(ctx, c.Group)
 	return nil, err
 }
 
-func groupOffsets(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func groupOffsets(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	fetched, err := admin.FetchOffsets(ctx, c.Group)
 	if err != nil {
 		return nil, err
@@ -135,18 +136,18 @@ func groupOffsets(ctx context.Context, admin *kadm.Client, c command) (answer, e
 		}
 		offsets[partition] = response.At
 	}
-	return answer{"offsets": offsets}, nil
+	return contract.Answer{"offsets": offsets}, nil
 }
 
-func groupOffsetsAlter(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func groupOffsetsAlter(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	to := kadm.Offsets{}
-	to.AddOffset(c.Topic, c.Partition, c.offset(0), -1)
+	to.AddOffset(c.Topic, c.Partition, c.OffsetOr(0), -1)
 	return nil, admin.CommitAllOffsets(ctx, c.Group, to)
 }
 
-func recordsDelete(ctx context.Context, admin *kadm.Client, c command) (answer, error) {
+func recordsDelete(ctx context.Context, admin *kadm.Client, c contract.Command) (contract.Answer, error) {
 	before := kadm.Offsets{}
-	before.AddOffset(c.Topic, c.Partition, c.offset(0), -1)
+	before.AddOffset(c.Topic, c.Partition, c.OffsetOr(0), -1)
 	deleted, err := admin.DeleteRecords(ctx, before)
 	if err != nil {
 		return nil, err

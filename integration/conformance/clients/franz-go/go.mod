@@ -2,6 +2,10 @@ module ottla.dev/conformance/clients/franz-go
 
 go 1.26.0
 
+require ottla.dev/conformance/clients/go-contract v0.0.0
+
+replace ottla.dev/conformance/clients/go-contract => ../go-contract
+
 require (
 	github.com/twmb/franz-go v1.22.3
 	github.com/twmb/franz-go/pkg/kadm v1.19.0

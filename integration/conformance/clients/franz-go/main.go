@@ -14,13 +14,14 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	contract "ottla.dev/conformance/clients/go-contract"
 )
 
-func version(command) (answer, error) {
+func version(contract.Command) (contract.Answer, error) {
 	info, _ := debug.ReadBuildInfo()
 	for _, module := range info.Deps {
 		if module.Path == "github.com/twmb/franz-go" {
-			return answer{"version": "franz-go " + module.Version}, nil
+			return contract.Answer{"version": "franz-go " + module.Version}, nil
 		}
 	}
 	return nil, errors.New("built without franz-go")
@@ -33,13 +34,13 @@ func codec(name string) kgo.CompressionCodec {
 	}[name]
 }
 
-func produce(c command) (answer, error) {
-	input, err := lines(c.File)
+func produce(c contract.Command) (contract.Answer, error) {
+	input, err := contract.Lines(c.File)
 	if err != nil {
 		return nil, err
 	}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(c.brokers()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(20 * time.Millisecond),
+		kgo.SeedBrokers(c.Brokers()...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(20 * time.Millisecond),
 		kgo.ProducerBatchCompression(codec(c.Codec)),
 	}
 	if !c.Idempotent {
@@ -54,23 +55,23 @@ func produce(c command) (answer, error) {
 	for _, line := range input {
 		records = append(records, &kgo.Record{Topic: c.Topic, Partition: c.Partition, Key: line[0], Value: line[1]})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), contract.Patience)
 	defer cancel()
-	return answer{"count": len(records)}, client.ProduceSync(ctx, records...).FirstErr()
+	return contract.Answer{"count": len(records)}, client.ProduceSync(ctx, records...).FirstErr()
 }
 
-func consume(c command) (answer, error) {
+func consume(c contract.Command) (contract.Answer, error) {
 	at := kgo.NewOffset().AtStart()
 	if c.Offset != "beginning" {
-		at = kgo.NewOffset().At(c.offset(0))
+		at = kgo.NewOffset().At(c.OffsetOr(0))
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.brokers()...),
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers()...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.Topic: {c.Partition: at}}))
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), contract.Patience)
 	defer cancel()
 	var output bytes.Buffer
 	for seen := 0; seen < c.Count; {
@@ -111,14 +112,14 @@ func (s *share) change(now bool) func(context.Context, *kgo.Client, map[string][
 			all = append(all, int(partition))
 		}
 		sort.Ints(all)
-		tell(answer{"event": "assigned", "partitions": all})
+		contract.Tell(contract.Answer{"event": "assigned", "partitions": all})
 	}
 }
 
-func member(c command, told <-chan string) error {
+func member(c contract.Command, told <-chan string) error {
 	assigned := share{partitions: map[int32]bool{}}
 	options := []kgo.Opt{
-		kgo.SeedBrokers(c.brokers()...), kgo.ConsumerGroup(c.Group), kgo.ConsumeTopics(c.Topic), kgo.DisableAutoCommit(),
+		kgo.SeedBrokers(c.Brokers()...), kgo.ConsumerGroup(c.Group), kgo.ConsumeTopics(c.Topic), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.SessionTimeout(time.Duration(c.SessionMs) * time.Millisecond),
 		kgo.HeartbeatInterval(500 * time.Millisecond), kgo.OnPartitionsAssigned(assigned.change(true)),
 		kgo.OnPartitionsRevoked(assigned.change(false)), kgo.OnPartitionsLost(assigned.change(false)),
@@ -140,7 +141,7 @@ func member(c command, told <-chan string) error {
 			if err := client.CommitUncommittedOffsets(context.Background()); err != nil {
 				return err
 			}
-			tell(answer{"event": "committed"})
+			contract.Tell(contract.Answer{"event": "committed"})
 		default:
 		}
 		if err := poll(client); err != nil {
@@ -159,29 +160,29 @@ func poll(client *kgo.Client) error {
 		}
 	}
 	for _, record := range fetches.Records() {
-		tell(answer{"event": "record", "partition": record.Partition, "offset": record.Offset})
+		contract.Tell(contract.Answer{"event": "record", "partition": record.Partition, "offset": record.Offset})
 	}
 	return nil
 }
 
 // administered makes an operation of a call on an admin client.
-func administered(call func(context.Context, *kadm.Client, command) (answer, error)) func(command) (answer, error) {
-	return func(c command) (answer, error) {
-		client, err := kgo.NewClient(kgo.SeedBrokers(c.brokers()...))
+func administered(call func(context.Context, *kadm.Client, contract.Command) (contract.Answer, error)) func(contract.Command) (contract.Answer, error) {
+	return func(c contract.Command) (contract.Answer, error) {
+		client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers()...))
 		if err != nil {
 			return nil, err
 		}
 		defer client.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), contract.Patience)
 		defer cancel()
 		return call(ctx, kadm.NewClient(client), c)
 	}
 }
 
 func main() {
-	operations := map[string]func(command) (answer, error){"version": version, "produce": produce, "consume": consume}
+	operations := map[string]func(contract.Command) (contract.Answer, error){"version": version, "produce": produce, "consume": consume}
 	for name, call := range administration {
 		operations[name] = administered(call)
 	}
-	serve(operations, member)
+	contract.Serve(operations, member)
 }

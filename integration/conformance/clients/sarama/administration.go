@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/IBM/sarama"
+	contract "ottla.dev/conformance/clients/go-contract"
 )
 
 // The admin operations.
-var administration = map[string]func(sarama.ClusterAdmin, command) (answer, error){
+var administration = map[string]func(sarama.ClusterAdmin, contract.Command) (contract.Answer, error){
 	"topic-create":        topicCreate,
 	"topic-list":          topicList,
 	"topic-describe":      topicDescribe,
@@ -32,7 +33,7 @@ func refusal(code sarama.KError) error {
 	return code
 }
 
-func topicCreate(admin sarama.ClusterAdmin, c command) (answer, error) {
+func topicCreate(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	configs := map[string]*string{}
 	for key, value := range c.Configs {
 		configs[key] = &value
@@ -40,49 +41,49 @@ func topicCreate(admin sarama.ClusterAdmin, c command) (answer, error) {
 	return nil, admin.CreateTopic(c.Topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: 1, ConfigEntries: configs}, false)
 }
 
-func topicList(admin sarama.ClusterAdmin, _ command) (answer, error) {
+func topicList(admin sarama.ClusterAdmin, _ contract.Command) (contract.Answer, error) {
 	topics, err := admin.ListTopics()
 	names := []string{}
 	for name := range topics {
 		names = append(names, name)
 	}
-	return answer{"topics": names}, err
+	return contract.Answer{"topics": names}, err
 }
 
-func topicDescribe(admin sarama.ClusterAdmin, c command) (answer, error) {
+func topicDescribe(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	topics, err := admin.DescribeTopics([]string{c.Topic})
 	if err != nil {
 		return nil, err
 	}
-	return answer{"partitions": len(topics[0].Partitions)}, refusal(topics[0].Err)
+	return contract.Answer{"partitions": len(topics[0].Partitions)}, refusal(topics[0].Err)
 }
 
-func topicDelete(admin sarama.ClusterAdmin, c command) (answer, error) {
+func topicDelete(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	return nil, admin.DeleteTopic(c.Topic)
 }
 
-func partitionsCreate(admin sarama.ClusterAdmin, c command) (answer, error) {
+func partitionsCreate(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	return nil, admin.CreatePartitions(c.Topic, int32(c.Total), nil, false)
 }
 
-func configsDescribe(admin sarama.ClusterAdmin, c command) (answer, error) {
+func configsDescribe(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: c.Topic})
 	configs := map[string]string{}
 	for _, entry := range entries {
 		configs[entry.Name] = entry.Value
 	}
-	return answer{"configs": configs}, err
+	return contract.Answer{"configs": configs}, err
 }
 
-func configsAlter(admin sarama.ClusterAdmin, c command) (answer, error) {
+func configsAlter(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	set := map[string]sarama.IncrementalAlterConfigsEntry{
 		c.Key: {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: &c.Value},
 	}
 	return nil, admin.IncrementalAlterConfig(sarama.TopicResource, c.Topic, set, false)
 }
 
-func offsetsList(admin sarama.ClusterAdmin, c command) (answer, error) {
-	found := answer{}
+func offsetsList(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
+	found := contract.Answer{}
 	for name, at := range map[string]int64{"earliest": sarama.OffsetOldest, "latest": sarama.OffsetNewest} {
 		listed, err := admin.ListOffsets(map[string]map[int32]int64{c.Topic: {c.Partition: at}}, nil)
 		if err != nil {
@@ -100,28 +101,28 @@ func offsetsList(admin sarama.ClusterAdmin, c command) (answer, error) {
 	return found, nil
 }
 
-func groupsList(admin sarama.ClusterAdmin, _ command) (answer, error) {
+func groupsList(admin sarama.ClusterAdmin, _ contract.Command) (contract.Answer, error) {
 	groups, err := admin.ListConsumerGroups()
 	names := []string{}
 	for name := range groups {
 		names = append(names, name)
 	}
-	return answer{"groups": names}, err
+	return contract.Answer{"groups": names}, err
 }
 
-func groupDescribe(admin sarama.ClusterAdmin, c command) (answer, error) {
+func groupDescribe(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	groups, err := admin.DescribeConsumerGroups([]string{c.Group})
 	if err != nil {
 		return nil, err
 	}
-	return answer{"state": groups[0].State, "members": len(groups[0].Members)}, refusal(groups[0].Err)
+	return contract.Answer{"state": groups[0].State, "members": len(groups[0].Members)}, refusal(groups[0].Err)
 }
 
-func groupDelete(admin sarama.ClusterAdmin, c command) (answer, error) {
+func groupDelete(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	return nil, admin.DeleteConsumerGroup(c.Group)
 }
 
-func groupOffsets(admin sarama.ClusterAdmin, c command) (answer, error) {
+func groupOffsets(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
 	fetched, err := admin.ListConsumerGroupOffsets(c.Group, nil)
 	if err != nil {
 		return nil, err
@@ -133,11 +134,11 @@ func groupOffsets(admin sarama.ClusterAdmin, c command) (answer, error) {
 		}
 		offsets[partition] = block.Offset
 	}
-	return answer{"offsets": offsets}, refusal(fetched.Err)
+	return contract.Answer{"offsets": offsets}, refusal(fetched.Err)
 }
 
-func groupOffsetsAlter(admin sarama.ClusterAdmin, c command) (answer, error) {
-	to := map[string]map[int32]sarama.OffsetAndMetadata{c.Topic: {c.Partition: {Offset: c.offset(0), LeaderEpoch: -1}}}
+func groupOffsetsAlter(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
+	to := map[string]map[int32]sarama.OffsetAndMetadata{c.Topic: {c.Partition: {Offset: c.OffsetOr(0), LeaderEpoch: -1}}}
 	committed, err := admin.AlterConsumerGroupOffsets(c.Group, to, nil)
 	if err != nil {
 		return nil, err
@@ -145,6 +146,6 @@ func groupOffsetsAlter(admin sarama.ClusterAdmin, c command) (answer, error) {
 	return nil, refusal(committed.Errors[c.Topic][c.Partition])
 }
 
-func recordsDelete(admin sarama.ClusterAdmin, c command) (answer, error) {
-	return nil, admin.DeleteRecords(c.Topic, map[int32]int64{c.Partition: c.offset(0)})
+func recordsDelete(admin sarama.ClusterAdmin, c contract.Command) (contract.Answer, error) {
+	return nil, admin.DeleteRecords(c.Topic, map[int32]int64{c.Partition: c.OffsetOr(0)})
 }

@@ -4,6 +4,10 @@ go 1.26.0
 
 require github.com/IBM/sarama v1.61.1
 
+require ottla.dev/conformance/clients/go-contract v0.0.0
+
+replace ottla.dev/conformance/clients/go-contract => ../go-contract
+
 require (
 	github.com/davecgh/go-spew v1.1.1 // indirect
 	github.com/eapache/go-resiliency v1.7.0 // indirect

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	contract "ottla.dev/conformance/clients/go-contract"
 )
 
-func version(command) (answer, error) {
+func version(contract.Command) (contract.Answer, error) {
 	info, _ := debug.ReadBuildInfo()
 	for _, module := range info.Deps {
 		if module.Path == "github.com/IBM/sarama" {
-			return answer{"version": "sarama " + module.Version}, nil
+			return contract.Answer{"version": "sarama " + module.Version}, nil
 		}
 	}
 	return nil, errors.New("built without sarama")
@@ -37,8 +38,8 @@ func codec(name string) sarama.CompressionCodec {
 	}[name]
 }
 
-func produce(c command) (answer, error) {
-	input, err := lines(c.File)
+func produce(c contract.Command) (contract.Answer, error) {
+	input, err := contract.Lines(c.File)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func produce(c command) (answer, error) {
 		config.Producer.Idempotent = true
 		config.Net.MaxOpenRequests = 1
 	}
-	producer, err := sarama.NewSyncProducer(c.brokers(), config)
+	producer, err := sarama.NewSyncProducer(c.Brokers(), config)
 	if err != nil {
 		return nil, err
 	}
@@ -63,24 +64,24 @@ func produce(c command) (answer, error) {
 			Topic: c.Topic, Partition: c.Partition, Key: sarama.ByteEncoder(line[0]), Value: sarama.ByteEncoder(line[1]),
 		})
 	}
-	return answer{"count": len(messages)}, producer.SendMessages(messages)
+	return contract.Answer{"count": len(messages)}, producer.SendMessages(messages)
 }
 
-func consume(c command) (answer, error) {
+func consume(c contract.Command) (contract.Answer, error) {
 	config := config()
 	config.Consumer.Return.Errors = true
-	consumer, err := sarama.NewConsumer(c.brokers(), config)
+	consumer, err := sarama.NewConsumer(c.Brokers(), config)
 	if err != nil {
 		return nil, err
 	}
 	defer consumer.Close()
-	partition, err := consumer.ConsumePartition(c.Topic, c.Partition, c.offset(sarama.OffsetOldest))
+	partition, err := consumer.ConsumePartition(c.Topic, c.Partition, c.OffsetOr(sarama.OffsetOldest))
 	if err != nil {
 		return nil, err
 	}
 	defer partition.Close()
 	var output bytes.Buffer
-	end := time.After(patience)
+	end := time.After(contract.Patience)
 	for seen := 0; seen < c.Count; seen++ {
 		select {
 		case message := <-partition.Messages():
@@ -88,7 +89,7 @@ func consume(c command) (answer, error) {
 		case failed := <-partition.Errors():
 			return nil, failed
 		case <-end:
-			return nil, fmt.Errorf("%d of %d records after %s", seen, c.Count, patience)
+			return nil, fmt.Errorf("%d of %d records after %s", seen, c.Count, contract.Patience)
 		}
 	}
 	return nil, os.WriteFile(c.File, output.Bytes(), 0o644)
@@ -106,7 +107,7 @@ func (s *session) Setup(of sarama.ConsumerGroupSession) error {
 	if partitions == nil {
 		partitions = []int32{}
 	}
-	tell(answer{"event": "assigned", "partitions": partitions})
+	contract.Tell(contract.Answer{"event": "assigned", "partitions": partitions})
 	go func() {
 		for {
 			select {
@@ -122,7 +123,7 @@ func (s *session) Setup(of sarama.ConsumerGroupSession) error {
 }
 
 func (s *session) Cleanup(sarama.ConsumerGroupSession) error {
-	tell(answer{"event": "assigned", "partitions": []int32{}})
+	contract.Tell(contract.Answer{"event": "assigned", "partitions": []int32{}})
 	return nil
 }
 
@@ -134,14 +135,14 @@ func (s *session) ConsumeClaim(of sarama.ConsumerGroupSession, claim sarama.Cons
 				return nil
 			}
 			of.MarkMessage(message, "")
-			tell(answer{"event": "record", "partition": message.Partition, "offset": message.Offset})
+			contract.Tell(contract.Answer{"event": "record", "partition": message.Partition, "offset": message.Offset})
 		case <-of.Context().Done():
 			return nil
 		}
 	}
 }
 
-func member(c command, told <-chan string) error {
+func member(c contract.Command, told <-chan string) error {
 	config := config()
 	config.Consumer.Group.Session.Timeout = time.Duration(c.SessionMs) * time.Millisecond
 	config.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
@@ -151,7 +152,7 @@ func member(c command, told <-chan string) error {
 	if c.Instance != nil {
 		config.Consumer.Group.InstanceId = *c.Instance
 	}
-	group, err := sarama.NewConsumerGroup(c.brokers(), c.Group, config)
+	group, err := sarama.NewConsumerGroup(c.Brokers(), c.Group, config)
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func member(c command, told <-chan string) error {
 			}
 			handler.commits <- struct{}{}
 			<-handler.committed
-			tell(answer{"event": "committed"})
+			contract.Tell(contract.Answer{"event": "committed"})
 		}
 	}
 }
@@ -192,9 +193,9 @@ func consumeUntil(ctx context.Context, group sarama.ConsumerGroup, topic string,
 }
 
 // administered makes an operation of a call on an admin client.
-func administered(call func(sarama.ClusterAdmin, command) (answer, error)) func(command) (answer, error) {
-	return func(c command) (answer, error) {
-		admin, err := sarama.NewClusterAdmin(c.brokers(), config())
+func administered(call func(sarama.ClusterAdmin, contract.Command) (contract.Answer, error)) func(contract.Command) (contract.Answer, error) {
+	return func(c contract.Command) (contract.Answer, error) {
+		admin, err := sarama.NewClusterAdmin(c.Brokers(), config())
 		if err != nil {
 			return nil, err
 		}
@@ -204,9 +205,9 @@ func administered(call func(sarama.ClusterAdmin, command) (answer, error)) func(
 }
 
 func main() {
-	operations := map[string]func(command) (answer, error){"version": version, "produce": produce, "consume": consume}
+	operations := map[string]func(contract.Command) (contract.Answer, error){"version": version, "produce": produce, "consume": consume}
 	for name, call := range administration {
 		operations[name] = administered(call)
 	}
-	serve(operations, member)
+	contract.Serve(operations, member)
 }

@@ -1,5 +1,5 @@
-// The words of contract.py in Go; the same file in both Go clients, which are modules of their own.
-package main
+// Package contract has the words of contract.py in Go, for both Go clients.
+package contract
 
 import (
 	"bufio"
@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// A command that takes longer has failed.
-const patience = 60 * time.Second
+// Patience: a command that takes longer has failed.
+const Patience = 60 * time.Second
 
-// command has the fields that contract.py names.
-type command struct {
+// Command has the fields that contract.py names.
+type Command struct {
 	Op         string            `json:"op"`
 	Bootstrap  string            `json:"bootstrap"`
 	Topic      string            `json:"topic"`
@@ -36,21 +36,24 @@ type command struct {
 	Instance   *string           `json:"instance"`
 }
 
-func (c command) brokers() []string { return strings.Split(c.Bootstrap, ",") }
+// Brokers are the addresses to begin with.
+func (c Command) Brokers() []string { return strings.Split(c.Bootstrap, ",") }
 
-// offset is the offset that the command names, or orElse where it says "beginning".
-func (c command) offset(orElse int64) int64 {
+// OffsetOr is the offset that the command names, or orElse where it says "beginning".
+func (c Command) OffsetOr(orElse int64) int64 {
 	if number, is := c.Offset.(float64); is {
 		return int64(number)
 	}
 	return orElse
 }
 
-type answer map[string]any
+// Answer is one line of JSON.
+type Answer map[string]any
 
 var output sync.Mutex
 
-func tell(line answer) {
+// Tell writes a line.
+func Tell(line Answer) {
 	output.Lock()
 	defer output.Unlock()
 	if err := json.NewEncoder(os.Stdout).Encode(line); err != nil {
@@ -58,8 +61,8 @@ func tell(line answer) {
 	}
 }
 
-// lines gives key and value of each line of a file.
-func lines(path string) ([][2][]byte, error) {
+// Lines gives key and value of each line of a file.
+func Lines(path string) ([][2][]byte, error) {
 	all, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -74,32 +77,32 @@ func lines(path string) ([][2][]byte, error) {
 	return found, nil
 }
 
-// serve answers commands until the end of standard input, or becomes a member.
-func serve(operations map[string]func(command) (answer, error), member func(command, <-chan string) error) {
+// Serve answers commands until the end of standard input, or becomes a member.
+func Serve(operations map[string]func(Command) (Answer, error), member func(Command, <-chan string) error) {
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
-		var asked command
+		var asked Command
 		if err := json.Unmarshal(input.Bytes(), &asked); err != nil {
 			panic(err)
 		}
 		if asked.Op == "member" {
 			if err := member(asked, commands(input)); err != nil {
-				tell(answer{"event": "error", "error": err.Error()})
+				Tell(Answer{"event": "error", "error": err.Error()})
 				os.Exit(1)
 			}
-			tell(answer{"event": "closed"})
+			Tell(Answer{"event": "closed"})
 			return
 		}
 		found, err := operations[asked.Op](asked)
 		if err != nil {
-			tell(answer{"error": fmt.Sprintf("%T: %v", err, err)})
+			Tell(Answer{"error": fmt.Sprintf("%T: %v", err, err)})
 			continue
 		}
 		if found == nil {
-			found = answer{}
+			found = Answer{}
 		}
 		found["ok"] = true
-		tell(found)
+		Tell(found)
 	}
 }
 
@@ -108,7 +111,7 @@ func commands(input *bufio.Scanner) <-chan string {
 	told := make(chan string, 16)
 	go func() {
 		for input.Scan() {
-			var asked command
+			var asked Command
 			if json.Unmarshal(input.Bytes(), &asked) == nil {
 				told <- asked.Op
 			}

@@ -1,0 +1,3 @@
+module ottla.dev/conformance/clients/go-contract
+
+go 1.26.0
