@@ -99,7 +99,8 @@ class Member(Process):
         self.records = []
         self.told = {}
         self.send(op="member", **command)
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self):
         for line in self.process.stdout:
@@ -115,12 +116,14 @@ class Member(Process):
 
     def _expect(self, kind):
         def heard():
+            # Asked before what was told: a program that has ended may have said it last.
+            has_ended = not self.reader.is_alive()
             if "unsupported" in self.told:
                 raise Unsupported(self.told["unsupported"])
             if "error" in self.told and kind != "error":
                 raise Failed(f"a member: {self.told['error']}")
-            if kind not in self.told and self.process.poll() is not None:
-                raise Failed(f"a member ended with {self.process.returncode}")
+            if kind not in self.told and has_ended:
+                raise Failed(f"a member ended with {self.process.wait(PATIENCE_S)}")
             return kind in self.told
         wait_until(heard, f"a member tells “{kind}”")
         return self.told.pop(kind)
